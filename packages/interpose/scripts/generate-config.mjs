@@ -1,0 +1,158 @@
+// Writes what follows from config.json, the one definition of zIO's settings: the C table, the TypeScript table and the
+// page of the documentation. `--check` writes nothing and fails when a file is out of date.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const packageDirectory = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const repositoryDirectory = resolve(packageDirectory, "../..");
+const notice = "Generated from packages/interpose/config.json by scripts/generate-config.mjs; do not edit.";
+
+/** The words of an X-macro list in a C header: `X("move", ZIO_FEATURE_MOVE, "what is lost")`. */
+function wordsOfMacro({ header, macro }) {
+  const text = readFileSync(join(packageDirectory, header), "utf8").replaceAll("\\\n", "\n");
+  const start = text.indexOf(`#define ${macro}(X)`);
+  const end = text.indexOf("\n\n", start);
+  if (start < 0 || end < 0) throw new Error(`${header} has no list ${macro}(X)`);
+  const words = [...text.slice(start, end).matchAll(/X\("([^"]+)",\s*\w+,\s*"([^"]+)"\)/g)];
+  if (words.length === 0) throw new Error(`the list ${macro}(X) in ${header} is empty`);
+  return words.map(([, word, meaning]) => ({ word, meaning }));
+}
+
+function sizeBytes(text) {
+  const [, digits, unit] = /^(\d+)([KMG]?)$/.exec(text);
+  return BigInt(digits) << { "": 0n, K: 10n, M: 20n, G: 30n }[unit];
+}
+
+function readVariables() {
+  const { variables } = JSON.parse(readFileSync(join(packageDirectory, "config.json"), "utf8"));
+  return variables.map(({ valuesFrom, ...variable }) =>
+    valuesFrom ? { ...variable, values: wordsOfMacro(valuesFrom) } : variable,
+  );
+}
+
+const cConstant = (variable, word) => `${variable.name}_${word.toUpperCase().replaceAll("-", "_")}`;
+const cSize = (text) => `UINT64_C(${sizeBytes(text)})`;
+
+function cRow(variable) {
+  const { type, identifier, name } = variable;
+  const bounds = {
+    size: () => [cSize(variable.default), cSize(variable.min), cSize(variable.max)],
+    enum: () => [cConstant(variable, variable.default), "0", `${variable.values.length - 1}`],
+    list: () => ["0", "0", "0"],
+    path: () => ["0", "0", "0"],
+  }[type]();
+  return `  X(${[identifier, `"${name}"`, type.toUpperCase(), ...bounds].join(", ")})`;
+}
+
+function cEnum(variable) {
+  const constants = variable.values.map(({ word }) => ({ word, constant: cConstant(variable, word) }));
+  const list = constants.map(({ word, constant }) => `  X("${word}", ${constant})`).join(" \\\n");
+  return `/* The words of ${variable.name}: X(word, constant). */
+#define ${variable.name}_WORDS(X) \\
+${list}
+
+enum ${variable.name.toLowerCase()} { ${constants.map(({ constant }) => constant).join(", ")} };
+`;
+}
+
+function cTable(variables) {
+  return `/* ${notice} */
+#ifndef ZIO_CONFIG_TABLE_H
+#define ZIO_CONFIG_TABLE_H
+
+#include <stdint.h>
+
+/* clang-format off */
+${variables
+  .filter(({ type }) => type === "enum")
+  .map(cEnum)
+  .join("\n")}
+/* Every setting: X(identifier, "ZIO_NAME", kind, default, min, max) with the kinds SIZE (bytes; the text may end in
+ * K, M or G), ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas) and PATH. A size equal to the default is
+ * valid even outside [min, max]. LIST and PATH have no default: 0. */
+#define ZIO_CONFIG(X) \\
+${variables.map(cRow).join(" \\\n")}
+/* clang-format on */
+
+#endif
+`;
+}
+
+function typeScriptTable(variables) {
+  const rows = variables.map((variable) => {
+    const { placeholder, ...rest } = variable;
+    const withBytes =
+      rest.type === "size"
+        ? { ...rest, minBytes: Number(sizeBytes(rest.min)), maxBytes: Number(sizeBytes(rest.max)) }
+        : rest;
+    return { ...withBytes, placeholder };
+  });
+  return `// ${notice}
+// biome-ignore-all format: generated
+
+/** Every setting of zIO: its variable, its option of \`zio run\`, its type, default, bounds and meaning. */
+export const configTable = ${JSON.stringify(rows, null, 2)} as const;
+`;
+}
+
+function limits({ type, min, max, values }) {
+  if (type === "size") return `size, ${min} to ${max}`;
+  if (type === "enum") return `one of ${values.map(({ word }) => `\`${word}\``).join(", ")}`;
+  return type === "list" ? "words separated by commas" : type;
+}
+
+function wordTable({ name, values }) {
+  return `## ${name}
+
+| word | meaning |
+| --- | --- |
+${values.map(({ word, meaning }) => `| \`${word}\` | ${meaning} |`).join("\n")}
+`;
+}
+
+function documentation(variables) {
+  const rows = variables.map(
+    (variable) =>
+      `| \`${variable.name}\` | \`--${variable.option} <${variable.placeholder}>\` | ${limits(variable)} | ${
+        variable.default ? `\`${variable.default}\`` : "unset"
+      } | ${variable.meaning} |`,
+  );
+  return `<!-- ${notice} -->
+# Configuration
+
+The library reads these variables when a program starts; \`zio run\` sets each from its option, and \`zio env\` prints
+them. Sizes are bytes and take K, M and G (powers of 1024). A bad value never stops a program: the default is used, and
+\`zio run\` says so in one line.
+
+| variable | option of \`zio run\` | value | default | meaning |
+| --- | --- | --- | --- | --- |
+${rows.join("\n")}
+
+\`--stats\` names a file, the variable a directory: \`zio run --stats FILE\` gives the program a private directory for its
+pages and writes their sum to FILE.
+
+${variables
+  .filter(({ values }) => values)
+  .map(wordTable)
+  .join("\n")}`;
+}
+
+const variables = readVariables();
+const outputs = {
+  [join(packageDirectory, "native/config_table.h")]: cTable(variables),
+  [join(packageDirectory, "src/config-table.ts")]: typeScriptTable(variables),
+  [join(repositoryDirectory, "docs/configuration.md")]: documentation(variables),
+};
+const check = process.argv.includes("--check");
+for (const [path, text] of Object.entries(outputs)) {
+  if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
+  const name = relative(repositoryDirectory, path);
+  if (check) {
+    console.error(`${name} is out of date; run \`node packages/interpose/scripts/generate-config.mjs\``);
+    process.exitCode = 1;
+  } else {
+    writeFileSync(path, text);
+    console.error(`wrote ${name}`);
+  }
+}

@@ -1,0 +1,109 @@
+// Generated from packages/interpose/config.json by scripts/generate-config.mjs; do not edit.
+// biome-ignore-all format: generated
+
+/** Every setting of zIO: its variable, its option of `zio run`, its type, default, bounds and meaning. */
+export const configTable = [
+  {
+    "name": "ZIO_POLICY",
+    "identifier": "policy",
+    "option": "policy",
+    "type": "enum",
+    "values": [
+      {
+        "word": "always",
+        "meaning": "every input and copy at or above the threshold"
+      },
+      {
+        "word": "learn",
+        "meaning": "where recent inputs stayed untouched long enough to pay"
+      },
+      {
+        "word": "off",
+        "meaning": "nothing; the hooks only call libc"
+      }
+    ],
+    "default": "learn",
+    "meaning": "Which inputs and copies become views instead of bytes moved.",
+    "placeholder": "policy"
+  },
+  {
+    "name": "ZIO_THRESHOLD",
+    "identifier": "threshold",
+    "option": "threshold",
+    "type": "size",
+    "default": "16K",
+    "min": "4K",
+    "max": "1G",
+    "meaning": "The smallest input or copy that is considered.",
+    "minBytes": 4096,
+    "maxBytes": 1073741824,
+    "placeholder": "size"
+  },
+  {
+    "name": "ZIO_MEMORY_LIMIT",
+    "identifier": "memory_limit",
+    "option": "memory-limit",
+    "type": "size",
+    "default": "0",
+    "min": "1M",
+    "max": "1024G",
+    "meaning": "The most memory a process keeps in origins; 0 is automatic: a quarter of what the cgroup allows or the machine has.",
+    "minBytes": 1048576,
+    "maxBytes": 1099511627776,
+    "placeholder": "size"
+  },
+  {
+    "name": "ZIO_STATS",
+    "identifier": "stats",
+    "option": "stats",
+    "type": "path",
+    "default": "",
+    "meaning": "An existing directory that gets one counters page per process, kept after exit; unset, the pages lie in a private directory of the user, `/dev/shm/zio-<uid>`, and go at exit.",
+    "optionMeaning": "Write the counters of the whole process tree to this file as JSON when the command ends.",
+    "placeholder": "file"
+  },
+  {
+    "name": "ZIO_LOG",
+    "identifier": "log",
+    "option": "log",
+    "type": "path",
+    "default": "",
+    "meaning": "A file to append messages of the library to, or `stderr`; unset, the library is silent.",
+    "placeholder": "file"
+  },
+  {
+    "name": "ZIO_DISABLE",
+    "identifier": "disable",
+    "option": "disable",
+    "type": "list",
+    "default": "",
+    "meaning": "Kernel features to do without, separated by commas.",
+    "values": [
+      {
+        "word": "userfaultfd",
+        "meaning": "everything: programs run unchanged"
+      },
+      {
+        "word": "device",
+        "meaning": "/dev/userfaultfd; the system call is tried alone"
+      },
+      {
+        "word": "syscall",
+        "meaning": "userfaultfd(2); the device is tried alone"
+      },
+      {
+        "word": "move",
+        "meaning": "UFFDIO_MOVE: pages are evicted by madvise and filled by copying"
+      },
+      {
+        "word": "procmap-query",
+        "meaning": "PROCMAP_QUERY: /proc/self/maps is parsed instead"
+      },
+      {
+        "word": "thread-id",
+        "meaning": "the faulting thread is not known to statistics"
+      }
+    ],
+    "placeholder": "list"
+  }
+] as const;
