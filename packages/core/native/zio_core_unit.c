@@ -1,0 +1,6 @@
+/*
+ * All of core as one translation unit, for libraries that carry core inside them: they compile one
+ * local unit_core.c that includes this file through core's `native` include directory.
+ * A test compares this list with the directory.
+ */
+#include "version.c"

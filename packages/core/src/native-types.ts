@@ -1,0 +1,4 @@
+/** What the addon of this package exports. */
+export interface NativeBinding {
+  abiVersion(): number;
+}

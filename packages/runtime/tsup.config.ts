@@ -1,0 +1,7 @@
+import { defineConfig } from "tsup";
+import { packageOptions } from "../../tsup.base";
+
+export default defineConfig([
+  packageOptions(["src/index.ts"]),
+  packageOptions(["src/cli.ts"], { format: ["esm"], dts: false }),
+]);
