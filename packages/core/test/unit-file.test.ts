@@ -1,0 +1,12 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const native = join(import.meta.dirname, "../native");
+
+test("the unit file includes every C source of the package", () => {
+  const unit = readFileSync(join(native, "zio_core_unit.c"), "utf8");
+  const included = [...unit.matchAll(/^#include "(.*\.c)"$/gm)].map((match) => match[1]);
+  const sources = readdirSync(native).filter((name) => name.endsWith(".c") && name !== "zio_core_unit.c");
+  expect(included.sort()).toEqual(sources.sort());
+});

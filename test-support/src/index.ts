@@ -1,0 +1,2 @@
+export { type CompileOptions, compileC, type Sanitizer } from "./compile.js";
+export { type RunOptions, type RunResult, runProgram } from "./run-program.js";
