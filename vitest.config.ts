@@ -6,9 +6,7 @@ const reportFile = process.env.ZIO_TEST_REPORT;
 export default defineConfig({
   test: {
     projects: ["packages/*", "test-support"],
-    reporters: reportFile
-      ? ["default", ["./scripts/summary-reporter.mjs", { outputFile: reportFile }]]
-      : ["default"],
+    reporters: reportFile ? ["default", ["./scripts/summary-reporter.mjs", { outputFile: reportFile }]] : ["default"],
     pool: "forks",
     // Two at a time: many tests run programs with threads of their own.
     maxWorkers: 2,

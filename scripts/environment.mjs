@@ -25,6 +25,7 @@ export function childEnvironment(extra = {}) {
   };
   // Node's own headers, where they were installed with it: node-gyp then downloads nothing.
   const nodePrefix = dirname(dirname(process.execPath));
-  if (!env.npm_config_nodedir && existsSync(join(nodePrefix, "include/node/node.h"))) env.npm_config_nodedir = nodePrefix;
+  if (!env.npm_config_nodedir && existsSync(join(nodePrefix, "include/node/node.h")))
+    env.npm_config_nodedir = nodePrefix;
   return { env, dispose: () => rmSync(links, { recursive: true, force: true }) };
 }

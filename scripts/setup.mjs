@@ -10,7 +10,8 @@ import { withLock } from "./lock.mjs";
 
 const pnpmVersion = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packageManager.split("@")[1];
 const pnpmScript = join(toolsDirectory, "node_modules/pnpm/bin/pnpm.cjs");
-const networkFailure = /ECONN|ETIMEDOUT|EAI_AGAIN|ENOTFOUND|ENETUNREACH|ERR_SOCKET|FETCH|network|socket hang up|\b50[0234]\b/i;
+const networkFailure =
+  /ECONN|ETIMEDOUT|EAI_AGAIN|ENOTFOUND|ENETUNREACH|ERR_SOCKET|FETCH|network|socket hang up|\b50[0234]\b/i;
 
 class SetupError extends Error {}
 
@@ -21,7 +22,13 @@ function progress(text) {
 /** Runs a child to its end and returns its output; shows the output and throws when it fails. */
 function run(what, command, args, env, attempts = 1) {
   for (let attempt = 1; ; attempt++) {
-    const child = spawnSync(command, args, { cwd: root, env, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawnSync(command, args, {
+      cwd: root,
+      env,
+      encoding: "utf8",
+      maxBuffer: 1 << 28,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     if (child.status === 0) return child.stdout;
     const output = `${child.stdout ?? ""}${child.stderr ?? ""}`;
     if (attempt < attempts && networkFailure.test(output)) {
@@ -73,8 +80,23 @@ function installPnpm() {
   const npmScript = process.env.npm_execpath;
   const [command, ...first] = npmScript?.endsWith("npm-cli.js") ? [process.execPath, npmScript] : ["npm"];
   // The npm that runs us tells its children about itself; the inner npm must not take that for its own options.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(config_(local_prefix|prefix|workspace)|package|lifecycle)/i.test(name)));
-  const args = ["install", "--prefix", toolsDirectory, "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", `pnpm@${pnpmVersion}`];
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^npm_(config_(local_prefix|prefix|workspace)|package|lifecycle)/i.test(name),
+    ),
+  );
+  const args = [
+    "install",
+    "--prefix",
+    toolsDirectory,
+    "--no-save",
+    "--no-package-lock",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--loglevel=error",
+    `pnpm@${pnpmVersion}`,
+  ];
   run("getting pnpm", command, [...first, ...args], env, 3);
 }
 
@@ -82,7 +104,13 @@ function installPnpm() {
 function dependencyHash() {
   const hash = createHash("sha256").update(`${process.version} ${process.arch} ${pnpmVersion}\n`);
   const manifests = readdirSync(join(root, "packages")).map((name) => `packages/${name}/package.json`);
-  for (const name of ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json", "test-support/package.json", ...manifests]) {
+  for (const name of [
+    "pnpm-lock.yaml",
+    "pnpm-workspace.yaml",
+    "package.json",
+    "test-support/package.json",
+    ...manifests,
+  ]) {
     const path = join(root, name);
     if (existsSync(path)) hash.update(`${name}\n`).update(readFileSync(path));
   }
@@ -92,7 +120,12 @@ function dependencyHash() {
 function installDependencies(env) {
   const stamp = join(toolsDirectory, "installed");
   const wanted = dependencyHash();
-  if (existsSync(join(root, "node_modules/.modules.yaml")) && existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  if (
+    existsSync(join(root, "node_modules/.modules.yaml")) &&
+    existsSync(stamp) &&
+    readFileSync(stamp, "utf8") === wanted
+  )
+    return;
   progress("installing dependencies");
   rmSync(stamp, { force: true });
   run("installing dependencies", process.execPath, [pnpmScript, "install", "--frozen-lockfile"], env, 3);
@@ -103,9 +136,16 @@ function build(env) {
   progress("building");
   const started = Date.now();
   const turbo = join(root, "node_modules/turbo/bin/turbo");
-  const output = run("the build", process.execPath, [turbo, "run", "build", "--output-logs=errors-only", "--no-update-notifier"], env);
+  const output = run(
+    "the build",
+    process.execPath,
+    [turbo, "run", "build", "--output-logs=errors-only", "--no-update-notifier"],
+    env,
+  );
   const cached = /Cached:\s+(.*)/.exec(output)?.[1];
-  progress(`built in ${((Date.now() - started) / 1000).toFixed(1)} s${cached ? ` (tasks from the cache: ${cached})` : ""}`);
+  progress(
+    `built in ${((Date.now() - started) / 1000).toFixed(1)} s${cached ? ` (tasks from the cache: ${cached})` : ""}`,
+  );
 }
 
 /** Brings the checkout up to date with its sources. Throws, with everything said on stderr, when that fails. */

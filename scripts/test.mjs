@@ -12,11 +12,11 @@ await setUpOrExit();
 const reportFile = join(root, "build/test-report.json");
 rmSync(reportFile, { force: true });
 const { env, dispose } = childEnvironment({ ZIO_TEST_REPORT: reportFile });
-const vitest = spawnSync(
-  process.execPath,
-  [join(root, "node_modules/vitest/vitest.mjs"), "run", ...vitestArguments],
-  { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] },
-);
+const vitest = spawnSync(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", ...vitestArguments], {
+  cwd: root,
+  env,
+  stdio: ["ignore", "inherit", "inherit"],
+});
 dispose();
 
 const report = existsSync(reportFile)

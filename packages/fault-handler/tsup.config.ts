@@ -1,4 +1,4 @@
 import { defineConfig } from "tsup";
-import { packageOptions } from "../../tsup.base";
+import { packageOptions } from "../../tsup.base.js";
 
 export default defineConfig(packageOptions(["src/index.ts"]));
