@@ -1,0 +1,225 @@
+// The differential harness: a victim program must not be able to tell whether libzio.so is loaded. It runs plain and
+// then preloaded in each mode; standard output, standard error, exit status and signal must be the same, and the
+// counters must show that copies were really elided, or the comparison would prove nothing.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, type TestContext, test } from "vitest";
+import { readStatsDirectory, type StatsDirectory } from "../../src/read-stats.js";
+import { compileVictim } from "./compile-victim.js";
+import { explainDumps, firstDifference } from "./differences.js";
+import { type Outcome, runVictim } from "./run-victim.js";
+
+export const libraryPath = join(dirname(fileURLToPath(import.meta.url)), "../../build/Release/libzio.so");
+
+/** How the library is set up for a run. */
+export const modes = {
+  always: { ZIO_POLICY: "always" },
+  learn: { ZIO_POLICY: "learn" },
+  "always without move": { ZIO_POLICY: "always", ZIO_DISABLE: "move" },
+} as const;
+export type Mode = keyof typeof modes;
+
+export interface VictimRun {
+  /** test/victims/NAME.c */
+  victim: string;
+  args?: readonly string[];
+  stdin?: string | Uint8Array;
+  env?: Record<string, string>;
+  /** What the counters must reach under `always`, in bytes; true (the default) asks for more than nothing of both. */
+  expectElision?: boolean | { redirected?: number; elided?: number };
+  /** Libraries to preload in every run, after libzio.so. */
+  preload?: readonly string[];
+  modes?: readonly Mode[];
+  timeoutMs?: number;
+}
+
+/** What `bothWays` saw, for further checks. */
+export interface BothWays {
+  plain: Outcome;
+  zio: Partial<Record<Mode, ZioRun>>;
+}
+
+export interface ZioRun {
+  outcome: Outcome;
+  stats: StatsDirectory;
+}
+
+/** A victim that lacks something of the machine prints the reason last and exits with this status. */
+const skipStatus = 77;
+
+let kernelRefusal: Promise<string> | undefined;
+
+/** Why userfaultfd cannot be used here, or an empty string. */
+export function userfaultfdRefusal(): Promise<string> {
+  kernelRefusal ??= compileVictim("userfaultfd").then(async (program) => {
+    const { stdout } = await runVictim(program, [], { env: {}, cwd: tmpdir(), timeoutMs: 5000 });
+    return stdout.toString().trim();
+  });
+  return kernelRefusal;
+}
+
+/** The library under a path that LD_PRELOAD, which splits at spaces and colons, can name. */
+export function preloadableLibrary(): string {
+  if (!existsSync(libraryPath)) throw new Error(`${libraryPath} is missing: build it first (npm run build)`);
+  if (!/[\s:]/.test(libraryPath)) return libraryPath;
+  const name = createHash("sha256").update(libraryPath).digest("hex").slice(0, 16);
+  const link = join(tmpdir(), `libzio-${name}.so`);
+  if (!existsSync(link)) symlinkSync(libraryPath, link);
+  return link;
+}
+
+function plainEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => name !== "LD_PRELOAD" && !name.startsWith("ZIO_"));
+  return { ...Object.fromEntries(kept), LC_ALL: "C" };
+}
+
+function ending({ status, signal }: Outcome): string {
+  return signal ? `killed by ${signal}` : `exit status ${status}`;
+}
+
+function disagreements(plain: Outcome, zio: Outcome): string[] {
+  if (zio.hang !== undefined) return [`hang, killed; its threads:\n${zio.hang}`];
+  const found: string[] = [];
+  if (ending(plain) !== ending(zio)) found.push(`plain: ${ending(plain)}; zio: ${ending(zio)}`);
+  for (const stream of ["stdout", "stderr"] as const)
+    if (!plain[stream].equals(zio[stream])) found.push(`${stream}: ${firstDifference(plain[stream], zio[stream])}`);
+  return found;
+}
+
+function missingElision(expected: VictimRun["expectElision"], stats: StatsDirectory): string[] {
+  if (expected === false) return [];
+  const wanted = typeof expected === "object" ? expected : {};
+  const shortfalls = [
+    ["redirectedBytes", wanted.redirected ?? 1],
+    ["elidedBytes", wanted.elided ?? 1],
+  ] as const;
+  const state =
+    stats.processes.map(({ command, state: text }) => `${command}: ${text}`).join(", ") || "no counters page";
+  return shortfalls
+    .filter(([name, least]) => (stats.totals[name] ?? 0) < least)
+    .map(
+      ([name, least]) =>
+        `${name} is ${stats.totals[name] ?? 0}, expected at least ${least} (${state}); ${nonZero(stats)}`,
+    );
+}
+
+function nonZero({ totals }: StatsDirectory): string {
+  return Object.entries(totals)
+    .filter(([, value]) => value !== 0)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
+}
+
+/** The runs of one victim, each in a directory of its own below one scratch directory. */
+class Session {
+  readonly #scratch = mkdtempSync(join(tmpdir(), "zio-both-ways-"));
+
+  constructor(
+    readonly program: string,
+    readonly run: VictimRun,
+  ) {}
+
+  get args(): readonly string[] {
+    return this.run.args ?? [];
+  }
+
+  /** The settings of `mode` with those of the run, which may mask further features. */
+  settings(mode: Mode): Record<string, string> {
+    const own = this.run.env ?? {};
+    const masked = [modes[mode], own].flatMap((env) => ("ZIO_DISABLE" in env ? [env.ZIO_DISABLE] : []));
+    return { ...own, ...modes[mode], ...(masked.length > 0 ? { ZIO_DISABLE: masked.join(",") } : {}) };
+  }
+
+  preload(libraries: readonly string[]): string {
+    return [...libraries, ...(this.run.preload ?? [])].join(":");
+  }
+
+  directory(name: string): string {
+    const path = join(this.#scratch, name);
+    mkdirSync(path);
+    return path;
+  }
+
+  async execute(name: string, settings: Record<string, string>, libraries: readonly string[]): Promise<ZioRun> {
+    const cwd = this.directory(name);
+    const stats = this.directory(`${name}.stats`);
+    const env = { ...plainEnvironment(), ...this.run.env, ...settings, ZIO_STATS: stats };
+    const preload = this.preload(libraries);
+    const outcome = await runVictim(this.program, this.args, {
+      env: preload ? { ...env, LD_PRELOAD: preload } : env,
+      cwd,
+      stdin: this.run.stdin,
+      timeoutMs: this.run.timeoutMs ?? 20_000,
+    });
+    return { outcome, stats: readStatsDirectory(stats) };
+  }
+
+  /** Repeats both runs with the memory that the victim shows dumped, and says where it differs. */
+  async explain(mode: Mode, library: string): Promise<string> {
+    const [plain, zio] = [this.directory("plain.dump"), this.directory(`${mode}.dump`)];
+    await this.execute("plain.again", { VICTIM_DUMP: plain }, []);
+    await this.execute(`${mode}.again`, { ...this.settings(mode), VICTIM_DUMP: zio }, [library]);
+    return explainDumps(plain, zio);
+  }
+
+  failure(mode: Mode, library: string, problems: readonly string[], stats: StatsDirectory): Error {
+    const settings = Object.entries(this.settings(mode)).map(([name, value]) => `${name}=${value}`);
+    const byHand = [...settings, `LD_PRELOAD=${this.preload([library])}`, this.program, ...this.args].join(" ");
+    const title = `${this.run.victim} ${this.args.join(" ")} [${mode}]`;
+    return new Error([title, ...problems, `counters: ${nonZero(stats)}`, `by hand: ${byHand}`].join("\n  "));
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#scratch, { recursive: true, force: true });
+  }
+}
+
+/** Runs a victim plain and in each mode and fails on the first mode in which the two can be told apart. */
+export async function bothWays(run: VictimRun, context?: TestContext): Promise<BothWays> {
+  const refusal = await userfaultfdRefusal();
+  if (refusal && context) context.skip(refusal);
+  const session = new Session(await compileVictim(run.victim), run);
+  try {
+    const { outcome: plain } = await session.execute("plain", {}, []);
+    if (plain.status === skipStatus && context) context.skip(plain.stdout.toString().trim().split("\n").at(-1));
+    if (plain.hang !== undefined) throw new Error(`${run.victim} hangs without zIO:\n${plain.hang}`);
+    const library = preloadableLibrary();
+    const result: BothWays = { plain, zio: {} };
+    for (const mode of run.modes ?? (Object.keys(modes) as Mode[])) {
+      const zio = await session.execute(mode, session.settings(mode), [library]);
+      const problems = disagreements(plain, zio.outcome);
+      if (problems.length > 0 && zio.outcome.hang === undefined) problems.push(await session.explain(mode, library));
+      if (mode !== "learn") problems.push(...missingElision(run.expectElision, zio.stats));
+      if (problems.length > 0) throw session.failure(mode, library, problems, zio.stats);
+      result.zio[mode] = zio;
+    }
+    return result;
+  } finally {
+    session[Symbol.dispose]();
+  }
+}
+
+/** Sub-case and arguments, or a run with more settings, by the sentence that the test is called. */
+export type Sentences = Record<string, string | Omit<VictimRun, "victim">>;
+
+/** A test for each sentence, and one that proves that no sub-case of the victim was forgotten. */
+export function describeVictim(victim: string, sentences: Sentences, shared: Omit<VictimRun, "victim"> = {}): void {
+  const runs = Object.entries(sentences).map(([sentence, given]) => {
+    const own = typeof given === "string" ? { args: given.split(" ") } : given;
+    return { sentence, run: { ...shared, ...own, env: { ...shared.env, ...own.env }, victim } };
+  });
+  describe(victim, () => {
+    for (const { sentence, run } of runs)
+      test(sentence, { timeout: 100_000 }, async (context) => {
+        await bothWays(run, context);
+      });
+    test("every sub-case of the victim has a sentence", async () => {
+      const listed = await runVictim(await compileVictim(victim), [], { env: {}, cwd: tmpdir(), timeoutMs: 5000 });
+      const names = listed.stdout.toString().trim().split("\n");
+      expect(new Set(runs.map(({ run }) => run.args?.[0]))).toEqual(new Set(names));
+    });
+  });
+}
