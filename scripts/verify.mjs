@@ -1,0 +1,20 @@
+// `npm run verify`: everything that is checked before a release and takes minutes; .ci/run first, then what needs a machine
+// of its own kind. Goes on after a failure and says at the end which checks failed.
+import { spawnSync } from "node:child_process";
+import { root } from "./environment.mjs";
+
+const checks = [
+  ["the CI run", "bash", [".ci/run"]],
+  ["all tests in a path with spaces and a colon", process.execPath, ["scripts/check-odd-path.mjs", "--test"]],
+  ["an ordinary user", process.execPath, ["scripts/check-ordinary-user.mjs"]],
+  ["the published packages", process.execPath, ["scripts/check-packages.mjs"]],
+];
+
+const failed = [];
+for (const [name, command, args] of checks) {
+  process.stderr.write(`zio: verify: ${name}\n`);
+  const { status } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  if (status !== 0) failed.push(name);
+}
+process.stderr.write(failed.length > 0 ? `zio: verify failed: ${failed.join("; ")}\n` : "zio: verify passed\n");
+process.exitCode = failed.length > 0 ? 1 : 0;
