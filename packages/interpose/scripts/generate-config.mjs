@@ -79,20 +79,36 @@ ${variables.map(cRow).join(" \\\n")}
 `;
 }
 
+const property = ({ property, identifier, type }) =>
+  property ??
+  identifier.replace(/_(\w)/g, (_, letter) => letter.toUpperCase()) + ({ size: "Bytes", path: "Path" }[type] ?? "");
+
+const propertyType = ({ type, values }) => {
+  const words = values?.map(({ word }) => `"${word}"`).join(" | ");
+  return { size: () => "number", path: () => "string", enum: () => words, list: () => `(${words})[]` }[type]();
+};
+
 function typeScriptTable(variables) {
   const rows = variables.map((variable) => {
-    const { placeholder, ...rest } = variable;
-    const withBytes =
-      rest.type === "size"
-        ? { ...rest, minBytes: Number(sizeBytes(rest.min)), maxBytes: Number(sizeBytes(rest.max)) }
-        : rest;
-    return { ...withBytes, placeholder };
+    const withProperty = { ...variable, property: property(variable) };
+    if (variable.type !== "size") return withProperty;
+    return { ...withProperty, minBytes: Number(sizeBytes(variable.min)), maxBytes: Number(sizeBytes(variable.max)) };
   });
+  const properties = variables.map(
+    (variable) =>
+      `  /** \`${variable.name}\`: ${variable.meaning} */\n  ${property(variable)}?: ${propertyType(variable)} | undefined;`,
+  );
   return `// ${notice}
 // biome-ignore-all format: generated
+import type { ConfigVariable } from "./config.js";
 
-/** Every setting of zIO: its variable, its option of \`zio run\`, its type, default, bounds and meaning. */
-export const configTable = ${JSON.stringify(rows, null, 2)} as const;
+/** The settings of zIO; what is left out has its default. */
+export interface Settings {
+${properties.join("\n")}
+}
+
+/** Every setting: its variable, its option of \`zio run\`, its type, default, bounds and meaning. */
+export const configTable = ${JSON.stringify(rows, null, 2)} as const satisfies readonly ConfigVariable[];
 `;
 }
 

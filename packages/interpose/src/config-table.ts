@@ -1,13 +1,31 @@
 // Generated from packages/interpose/config.json by scripts/generate-config.mjs; do not edit.
 // biome-ignore-all format: generated
+import type { ConfigVariable } from "./config.js";
 
-/** Every setting of zIO: its variable, its option of `zio run`, its type, default, bounds and meaning. */
+/** The settings of zIO; what is left out has its default. */
+export interface Settings {
+  /** `ZIO_POLICY`: Which inputs and copies become views instead of bytes moved. */
+  policy?: "always" | "learn" | "off" | undefined;
+  /** `ZIO_THRESHOLD`: The smallest input or copy that is considered. */
+  thresholdBytes?: number | undefined;
+  /** `ZIO_MEMORY_LIMIT`: The most memory a process keeps in origins; 0 is automatic: a quarter of what the cgroup allows or the machine has. */
+  memoryLimitBytes?: number | undefined;
+  /** `ZIO_STATS`: An existing directory that gets one counters page per process, kept after exit; unset, the pages lie in a private directory of the user, `/dev/shm/zio-<uid>`, and go at exit. */
+  statsDirectory?: string | undefined;
+  /** `ZIO_LOG`: A file to append messages of the library to, or `stderr`; unset, the library is silent. */
+  logPath?: string | undefined;
+  /** `ZIO_DISABLE`: Kernel features to do without, separated by commas. */
+  disable?: ("userfaultfd" | "device" | "syscall" | "move" | "procmap-query" | "thread-id" | "poison")[] | undefined;
+}
+
+/** Every setting: its variable, its option of `zio run`, its type, default, bounds and meaning. */
 export const configTable = [
   {
     "name": "ZIO_POLICY",
     "identifier": "policy",
     "option": "policy",
     "type": "enum",
+    "placeholder": "policy",
     "values": [
       {
         "word": "always",
@@ -24,58 +42,63 @@ export const configTable = [
     ],
     "default": "learn",
     "meaning": "Which inputs and copies become views instead of bytes moved.",
-    "placeholder": "policy"
+    "property": "policy"
   },
   {
     "name": "ZIO_THRESHOLD",
     "identifier": "threshold",
     "option": "threshold",
     "type": "size",
+    "placeholder": "size",
     "default": "16K",
     "min": "4K",
     "max": "1G",
     "meaning": "The smallest input or copy that is considered.",
+    "property": "thresholdBytes",
     "minBytes": 4096,
-    "maxBytes": 1073741824,
-    "placeholder": "size"
+    "maxBytes": 1073741824
   },
   {
     "name": "ZIO_MEMORY_LIMIT",
     "identifier": "memory_limit",
     "option": "memory-limit",
     "type": "size",
+    "placeholder": "size",
     "default": "0",
     "min": "1M",
     "max": "1024G",
     "meaning": "The most memory a process keeps in origins; 0 is automatic: a quarter of what the cgroup allows or the machine has.",
+    "property": "memoryLimitBytes",
     "minBytes": 1048576,
-    "maxBytes": 1099511627776,
-    "placeholder": "size"
+    "maxBytes": 1099511627776
   },
   {
     "name": "ZIO_STATS",
     "identifier": "stats",
     "option": "stats",
+    "property": "statsDirectory",
     "type": "path",
+    "placeholder": "file",
     "default": "",
     "meaning": "An existing directory that gets one counters page per process, kept after exit; unset, the pages lie in a private directory of the user, `/dev/shm/zio-<uid>`, and go at exit.",
-    "optionMeaning": "Write the counters of the whole process tree to this file as JSON when the command ends.",
-    "placeholder": "file"
+    "optionMeaning": "Write the counters of the whole process tree to this file as JSON when the command ends."
   },
   {
     "name": "ZIO_LOG",
     "identifier": "log",
     "option": "log",
     "type": "path",
+    "placeholder": "file",
     "default": "",
     "meaning": "A file to append messages of the library to, or `stderr`; unset, the library is silent.",
-    "placeholder": "file"
+    "property": "logPath"
   },
   {
     "name": "ZIO_DISABLE",
     "identifier": "disable",
     "option": "disable",
     "type": "list",
+    "placeholder": "list",
     "default": "",
     "meaning": "Kernel features to do without, separated by commas.",
     "values": [
@@ -102,8 +125,12 @@ export const configTable = [
       {
         "word": "thread-id",
         "meaning": "the faulting thread is not known to statistics"
+      },
+      {
+        "word": "poison",
+        "meaning": "UFFDIO_POISON: a page that cannot be filled reads zeros"
       }
     ],
-    "placeholder": "list"
+    "property": "disable"
   }
-] as const;
+] as const satisfies readonly ConfigVariable[];

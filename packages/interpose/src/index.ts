@@ -1,9 +1,26 @@
 import { native } from "./load-native.js";
 
-export * from "./read-stats.js";
+export {
+  type ConfigVariable,
+  configVariable,
+  describeValues,
+  formatSize,
+  parseSize,
+  problemWithValue,
+} from "./config.js";
+export { configTable, type Settings } from "./config-table.js";
+export { type EnvironmentOptions, environment, preloadWith, settingVariables } from "./environment.js";
+export { demoProgramPath, launcherPath, libraryPath, preloadablePath } from "./library-path.js";
+export {
+  type CounterKind,
+  readStatsDirectory,
+  readStatsPage,
+  type StatsDirectory,
+  type StatsPage,
+} from "./read-stats.js";
 export { packageVersion } from "./version.js";
 
 /** The interface version of the zIO that is active in this process, or null. */
 export function activeAbiVersion(): number | null {
-  return native.activeAbiVersion();
+  return native().activeAbiVersion();
 }

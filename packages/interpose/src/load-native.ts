@@ -7,5 +7,10 @@ import type { NativeBinding } from "./native-types.js";
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), "..");
 const nodeGypBuild = createRequire(import.meta.url)("node-gyp-build") as (packageRoot: string) => unknown;
 
-/** The addon of this package: a prebuilt one, or the one that was built here. */
-export const native = nodeGypBuild(packageRoot) as NativeBinding;
+let binding: NativeBinding | undefined;
+
+/** The addon of this package: a prebuilt one, or the one that was built here. Loaded at the first call. */
+export function native(): NativeBinding {
+  binding ??= nodeGypBuild(packageRoot) as NativeBinding;
+  return binding;
+}

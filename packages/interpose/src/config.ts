@@ -1,0 +1,78 @@
+// What a setting of zIO is and which texts it takes. The same rules as the C library's, which falls back silently: here
+// a bad value gets its sentence.
+import { configTable, type Settings } from "./config-table.js";
+
+/** A row of config.json, as `configTable` has it. */
+export interface ConfigVariable {
+  /** The environment variable. */
+  readonly name: `ZIO_${string}`;
+  readonly identifier: string;
+  /** The property of `Settings`. */
+  readonly property: keyof Settings;
+  /** The option of `zio run`, without its dashes. */
+  readonly option: string;
+  readonly type: "enum" | "size" | "path" | "list";
+  readonly placeholder: string;
+  /** Empty: unset. */
+  readonly default: string;
+  readonly meaning: string;
+  /** Where the option takes something else than the variable. */
+  readonly optionMeaning?: string;
+  readonly values?: readonly { readonly word: string; readonly meaning: string }[];
+  readonly min?: string;
+  readonly max?: string;
+  readonly minBytes?: number;
+  readonly maxBytes?: number;
+}
+
+const unitBytes = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
+
+/** The bytes that "16K", "1M" or "4096" mean, or undefined where the text is no size. */
+export function parseSize(text: string): number | undefined {
+  const match = /^(\d{1,15})([KMG]?)$/.exec(text);
+  if (!match) return undefined;
+  const sizeBytes = Number(match[1]) * unitBytes[match[2] as keyof typeof unitBytes];
+  return Number.isSafeInteger(sizeBytes) ? sizeBytes : undefined;
+}
+
+/** The shortest text that `parseSize` reads as `sizeBytes`. */
+export function formatSize(sizeBytes: number): string {
+  for (const unit of ["G", "M", "K"] as const) {
+    if (sizeBytes > 0 && sizeBytes % unitBytes[unit] === 0) return `${sizeBytes / unitBytes[unit]}${unit}`;
+  }
+  return String(sizeBytes);
+}
+
+/** The variable of that name; throws where there is none. */
+export function configVariable(name: string): ConfigVariable {
+  const variable: ConfigVariable | undefined = configTable.find((row) => row.name === name);
+  if (!variable) throw new RangeError(`zIO has no setting ${name}`);
+  return variable;
+}
+
+/** What a setting takes, as in "one of always, learn, off". */
+export function describeValues(variable: ConfigVariable): string {
+  const words = variable.values?.map(({ word }) => word).join(", ");
+  if (variable.type === "enum") return `one of ${words}`;
+  if (variable.type === "list") return `a list, separated by commas, of ${words}`;
+  if (variable.type === "size") return `a size from ${variable.min} to ${variable.max} (K, M and G are binary)`;
+  return "a path";
+}
+
+/** Why the library would not take `text`, as the end of a sentence that begins with the name; undefined where it does. */
+export function problemWithValue(variable: ConfigVariable, text: string): string | undefined {
+  const words = variable.values?.map(({ word }) => word) ?? [];
+  const good = {
+    enum: () => words.includes(text),
+    list: () => text === "" || text.split(",").every((word) => words.includes(word)),
+    path: () => text !== "" && !text.includes("\0"),
+    size: () => {
+      const sizeBytes = parseSize(text);
+      if (sizeBytes === undefined) return false;
+      const inside =
+        sizeBytes >= (variable.minBytes ?? 0) && sizeBytes <= (variable.maxBytes ?? Number.MAX_SAFE_INTEGER);
+      return inside || sizeBytes === parseSize(variable.default);
+    },
+  }[variable.type]();
+  return good ? undefined : `takes ${describeValues(variable)}, not "${text}"`;
+}
