@@ -49,6 +49,12 @@
       "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS"],
       "cflags": ["-fvisibility=hidden"],
     },
+    {
+      # What `zio run` becomes before it becomes the command.
+      "target_name": "zio-launch",
+      "type": "executable",
+      "sources": ["native/launch/launch.c", "native/launch/plan.c", "native/launch/supervise.c"],
+    },
     # The small programs of the demo: plain C, no knowledge of zIO. One target for each file of native/demo.
     {
       "target_name": "zio-echo-server",
