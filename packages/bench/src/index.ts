@@ -1,1 +1,13 @@
+export { BenchError, type BenchErrorCode } from "./bench-error.js";
+export { command } from "./command.js";
+export { type Contender, type Policy, policies } from "./contender.js";
+export { type ClientReport, type EchoOptions, type EchoSample, echoSample, type ServerReport } from "./echo.js";
+export { type CpuPair, chooseCpus, type MachineFacts, machineFacts } from "./machine.js";
+export { type Progress, stderrProgress } from "./progress.js";
+export type { BenchRecord, Commit, RawSample, RecordedCell, Target } from "./record.js";
+export { type RunTools, run, type WorkloadName, type WorkloadTypes, workloads } from "./run.js";
+export { type Cell, interleave, type Slot } from "./schedule.js";
+export { type Estimate, estimateMedian, median, quantile, type Spread, spread } from "./statistics.js";
 export { packageVersion } from "./version.js";
+export type { Workload } from "./workload.js";
+export type { CopiesOptions, CopiesRecord, CopiesRow } from "./workloads/copies.js";

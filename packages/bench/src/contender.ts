@@ -1,0 +1,52 @@
+// Who takes part in a comparison: the same program in different environments.
+import { mkdtempSync } from "node:fs";
+import { access, constants } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { demoProgramPath, environment } from "@zio/interpose";
+import { BenchError } from "./bench-error.js";
+
+export const policies = ["always", "learn", "off"] as const;
+export type Policy = (typeof policies)[number];
+
+export interface Contender {
+  name: string;
+  /** Added to an environment from which LD_PRELOAD and the variables of zIO have been removed. */
+  environment: Readonly<Record<string, string>>;
+  /** Whether it keeps counters, in the directory that ZIO_STATS names. */
+  counts: boolean;
+}
+
+export const plain: Contender = { name: "plain", environment: {}, counts: false };
+
+export function zioContender(policy: Policy): Contender {
+  return { name: "zio", environment: environment({ base: {}, policy }), counts: true };
+}
+
+/** A private directory; in memory where possible, because a counters page on a disk faults when it is written back. */
+export async function privateDirectory(prefix: string): Promise<string> {
+  const inMemory = "/dev/shm";
+  const usable = await access(inMemory, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  return mkdtempSync(join(usable ? inMemory : tmpdir(), prefix));
+}
+
+/** The environment of a program of this contender. */
+export function contenderEnvironment(contender: Contender, statsDirectory?: string): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => name !== "LD_PRELOAD" && !name.startsWith("ZIO_"));
+  return {
+    ...Object.fromEntries(inherited),
+    ...contender.environment,
+    ...(statsDirectory === undefined ? {} : { ZIO_STATS: statsDirectory }),
+  };
+}
+
+/** The path of a program of the demo. */
+export function programPath(name: Parameters<typeof demoProgramPath>[0]): string {
+  const path = demoProgramPath(name);
+  if (path === undefined)
+    throw new BenchError("not-built", `${name} is not built: run \`npm run setup\` in the checkout`);
+  return path;
+}

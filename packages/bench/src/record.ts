@@ -1,0 +1,106 @@
+// The record of a run: everything that is needed to judge the numbers and to get them again. Its JSON is versioned.
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type CpuPair, type MachineFacts, machineFacts } from "./machine.js";
+import type { Estimate } from "./statistics.js";
+import { packageVersion } from "./version.js";
+
+export interface Commit {
+  id: string;
+  /** Whether tracked files differed from it. */
+  modified: boolean;
+}
+
+export interface RawSample<Values> {
+  pair: number;
+  position: number;
+  contender: string;
+  /** Since the start of the run. */
+  startedMs: number;
+  values: Values;
+}
+
+export interface RecordedCell<Parameters, Values> {
+  name: string;
+  parameters: Parameters;
+  /** Contenders whose data were compared byte by byte, apart from the timing. */
+  verified: string[];
+  samples: RawSample<Values>[];
+}
+
+/** A number that the workload is to reach. */
+export interface Target {
+  what: string;
+  /** "at-least" or "at-most" `bound`. */
+  relation: "at-least" | "at-most";
+  bound: number;
+  measured: Estimate;
+  met: boolean;
+}
+
+export interface BenchRecord<Parameters = unknown, Values = unknown, Row = unknown> {
+  version: 1;
+  workload: string;
+  /** What to type to get it again. */
+  command: string[];
+  startedAt: string;
+  seconds: number;
+  commit: Commit | null;
+  packageVersion: string;
+  machine: MachineFacts;
+  cpus: CpuPair | null;
+  options: Record<string, unknown>;
+  contenders: { name: string; environment: Record<string, string> }[];
+  cells: RecordedCell<Parameters, Values>[];
+  rows: Row[];
+  targets: Target[];
+}
+
+/** The commit of the checkout that this package lies in; null where it came from a registry. */
+export function currentCommit(): Commit | null {
+  const directory = dirname(fileURLToPath(import.meta.url));
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", directory, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+  try {
+    // A package in somebody else's node_modules lies in somebody else's repository.
+    git("ls-files", "--error-unmatch", "../package.json");
+    return { id: git("rev-parse", "HEAD"), modified: git("status", "--porcelain", "--untracked-files=no") !== "" };
+  } catch {
+    return null;
+  }
+}
+
+/** The part of a record that does not depend on the workload. */
+export function recordHead(workload: string, command: string[], cpus: CpuPair | undefined) {
+  return {
+    version: 1 as const,
+    workload,
+    command,
+    startedAt: new Date().toISOString(),
+    commit: currentCommit(),
+    packageVersion,
+    machine: machineFacts(),
+    cpus: cpus ?? null,
+  };
+}
+
+/** An environment without the places of this machine: a library is named by its file name. */
+export function portableEnvironment(environment: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).map(([name, value]) => [name, value.startsWith("/") ? basename(value) : value]),
+  );
+}
+
+export function target(what: string, relation: Target["relation"], bound: number, measured: Estimate): Target {
+  const met = relation === "at-least" ? measured.median >= bound : measured.median <= bound;
+  return { what, relation, bound, measured, met };
+}
+
+/** Writes a record as JSON; `-` is standard output. */
+export function writeRecord(record: BenchRecord, file: string): void {
+  const json = `${JSON.stringify(record, null, 1)}\n`;
+  if (file === "-") process.stdout.write(json);
+  else writeFileSync(file, json);
+}

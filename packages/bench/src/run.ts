@@ -1,0 +1,33 @@
+// The workloads by name, and the API that runs one.
+import { BenchError } from "./bench-error.js";
+import { noProgress, type Progress } from "./progress.js";
+import type { Workload } from "./workload.js";
+import { type CopiesOptions, type CopiesRecord, copies } from "./workloads/copies.js";
+
+/** What each workload takes and returns. */
+export interface WorkloadTypes {
+  copies: { options: CopiesOptions; record: CopiesRecord };
+}
+export type WorkloadName = keyof WorkloadTypes;
+
+/** Every workload, in the order in which they are listed. A further one is a file in workloads/ and a line here. */
+// biome-ignore lint/suspicious/noExplicitAny: each has options of its own, which `run` gives back their types
+export const workloads: readonly Workload<any>[] = [copies];
+
+export interface RunTools {
+  progress?: Progress;
+  /** What the record says to type to get it again. */
+  command?: string[];
+}
+
+/** Runs a workload; options that are left out have the defaults of its command. */
+export async function run<Name extends WorkloadName>(
+  name: Name,
+  options: Partial<WorkloadTypes[Name]["options"]> = {},
+  { progress = noProgress, command = ["zio", "bench", name] }: RunTools = {},
+): Promise<WorkloadTypes[Name]["record"]> {
+  const workload = workloads.find((candidate) => candidate.name === name);
+  if (!workload) throw new BenchError("unknown-workload", `no workload is called ${name}`);
+  const record = await workload.run({ ...workload.defaults, ...options }, progress, command);
+  return record as WorkloadTypes[Name]["record"];
+}
