@@ -2,7 +2,7 @@
 // Plain Node without dependencies, because nothing is installed yet when it runs. Progress goes to stderr.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { childEnvironment, root, toolsDirectory } from "./environment.mjs";
@@ -174,4 +174,4 @@ export async function setUpOrExit() {
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await setUpOrExit();
+if (import.meta.url === pathToFileURL(realpathSync(process.argv[1])).href) await setUpOrExit();
