@@ -1,0 +1,25 @@
+/* A reader-writer lock on a futex, for the data plane: needs no thread-local storage and
+ * no libc, so that the handler thread can take it; writers are preferred, so that a
+ * waiting handler is not starved by readers. Not recursive in either mode. The owner is
+ * not recorded. Zero-initialised memory is an unlocked lock; after fork the child resets
+ * it by zeroing. Not async-signal-safe: callers block signals around locked sections. */
+#ifndef ZIO_LOCK_H
+#define ZIO_LOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct zio_lock {
+  _Atomic uint32_t state;   /* readers, or ZIO_LOCK_EXCLUSIVE */
+  _Atomic uint32_t writers; /* writers that wait */
+};
+
+void zio_lock_shared(struct zio_lock *lock);
+void zio_unlock_shared(struct zio_lock *lock);
+void zio_lock_exclusive(struct zio_lock *lock);
+void zio_unlock_exclusive(struct zio_lock *lock);
+/* Waits at most timeout_ns (0: only tries). Returns whether the lock is held. */
+bool zio_lock_exclusive_timed(struct zio_lock *lock, uint64_t timeout_ns);
+
+#endif
