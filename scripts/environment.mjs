@@ -23,6 +23,8 @@ export function childEnvironment(extra = {}) {
     DO_NOT_TRACK: "1",
     ...extra,
   };
+  // Set by `npm run --silent`; pnpm would take it and keep its error messages to itself.
+  delete env.npm_config_loglevel;
   // Node's own headers, where they were installed with it: node-gyp then downloads nothing.
   const nodePrefix = dirname(dirname(process.execPath));
   if (!env.npm_config_nodedir && existsSync(join(nodePrefix, "include/node/node.h")))
