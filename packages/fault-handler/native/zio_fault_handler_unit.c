@@ -2,4 +2,12 @@
  * All of the fault handler as one translation unit (unit_core.c apart), for libraries that carry it
  * inside them. A test compares this list with the directory.
  */
+#include "clone.c"
 #include "fault_handler_version.c"
+#include "features.c"
+#include "handler.c"
+#include "handler_thread.c"
+#include "mapping.c"
+#include "seccomp.c"
+#include "uffd.c"
+#include "uffd_open.c"

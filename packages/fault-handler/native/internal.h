@@ -1,0 +1,43 @@
+/* What the files of this package share with each other and with nobody else. */
+#ifndef ZIO_FAULT_HANDLER_INTERNAL_H
+#define ZIO_FAULT_HANDLER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zio/handler.h>
+#include <zio/uffd.h>
+
+/* Runs entry(argument) as a new thread or process on the given stack (`stack_top` is the
+ * end of the memory, 16-byte aligned). entry must not return. Returns what clone(2)
+ * returned in the caller. tls, parent_tid and child_tid mean what the flags say. */
+long zio__clone(unsigned long flags, void *stack_top, _Atomic int32_t *parent_tid,
+                _Atomic int32_t *child_tid, void *tls, void (*entry)(void *argument),
+                void *argument);
+
+enum { ZIO__CLONE_THREAD_FLAGS = 0x00000100 /* VM */ | 0x00000800 /* SIGHAND */ |
+                                 0x00010000 /* THREAD */ | 0x00040000 /* SYSVSEM */ |
+                                 0x00080000 /* SETTLS */ | 0x00100000 /* PARENT_SETTID */ |
+                                 0x00200000 /* CHILD_CLEARTID */ };
+
+/* Blocks every signal of the calling thread; returns the former mask for the other call. */
+uint64_t zio__signals_block(void);
+void zio__signals_restore(uint64_t mask);
+
+/* Closes every descriptor of the calling thread's own table but one (-1: all). */
+void zio__close_all_but(int fd);
+
+/* Moves a descriptor to a number that programs do not expect to be used (never 0-2),
+ * close-on-exec. Consumes fd; returns the new number or a negative code. */
+int zio__fd_move_away(int fd);
+
+/* When a seccomp filter is installed: does everything once in a throw-away child, so that a
+ * filter that kills kills only that (TRAPS: probing userfaultfd(2) under a kill filter
+ * dies with SIGSYS). 0: go ahead; ZIO_EPERM: a filter kills one of our system calls. */
+int zio__seccomp_rehearse(uint32_t disabled);
+
+/* The main function of the handler thread; the argument is a struct zio_handler. */
+void zio__handler_main(void *handler);
+
+#endif
