@@ -11,6 +11,7 @@
 
 enum {
   BATCH = 16,
+  TURNS = 16,
   PENDING = 128, /* different pages; more than that many threads at once is rare */
   RETRY_FIRST_NS = 50 * 1000,
   RETRY_LAST_NS = 1000 * 1000,
@@ -27,6 +28,7 @@ struct loop {
   struct zio_uffd uffd; /* as this thread's own descriptor table has it */
   struct pending_fault pending[PENDING];
   uint32_t pending_count;
+  uint64_t dropped_start, dropped_end; /* pages of faults that found no room */
   long retry_ns;
   bool progress; /* something was read or resolved in this round */
   bool rung;     /* the doorbell's event has been read: whoever stops us waits for that */
@@ -49,8 +51,9 @@ static void keep_fault(struct loop *loop, uint64_t page, uint64_t flags, uint32_
     loop->pending[i].flags |= flags;
     return;
   }
-  if (loop->pending_count == PENDING) { /* it faults again, when there is room perhaps */
-    zio_uffd_wake(&loop->uffd, page, 4096);
+  if (loop->pending_count == PENDING) {
+    if (loop->dropped_end == 0 || page < loop->dropped_start) loop->dropped_start = page;
+    if (page + 4096 > loop->dropped_end) loop->dropped_end = page + 4096;
     return;
   }
   loop->pending[loop->pending_count++] = (struct pending_fault){page, flags, thread};
@@ -87,15 +90,21 @@ static void take(struct loop *loop, const struct uffd_msg *message) {
   enqueue(handler, &event);
 }
 
-/* Reads until nothing is left or the queue might overflow. */
+/* Who is woken without a page faults again, and is read again. */
+static void wake_dropped(struct loop *loop) {
+  if (loop->dropped_end == 0) return;
+  zio_uffd_wake(&loop->uffd, loop->dropped_start, loop->dropped_end - loop->dropped_start);
+  loop->dropped_end = 0;
+}
+
+/* Reads until nothing is left, the queue might overflow, or the faults must have a turn. */
 static void read_all(struct loop *loop) {
   struct zio_handler *handler = loop->handler;
   struct uffd_msg messages[BATCH];
-  long count;
-  do {
+  for (int turn = 0; turn < TURNS; turn++) {
     uint32_t room = queue_room(handler);
     if (room == 0) return;
-    count = room < BATCH ? (long)room : BATCH;
+    long count = room < BATCH ? (long)room : BATCH;
     /* Whoever sees the lock free has seen every event that was read. */
     zio_lock_exclusive(&handler->reading);
     long bytes = zio_syscall(SYS_read, loop->uffd.fd, messages, (size_t)count * sizeof *messages);
@@ -104,7 +113,7 @@ static void read_all(struct loop *loop) {
     zio_unlock_exclusive(&handler->reading);
     if (have > 0) loop->progress = true;
     if (have < count) return;
-  } while (true);
+  }
 }
 
 static void serve_faults(struct loop *loop) {
@@ -119,6 +128,7 @@ static void serve_faults(struct loop *loop) {
       loop->progress = true;
   }
   loop->pending_count = kept;
+  if (kept < PENDING / 2) wake_dropped(loop);
 }
 
 /* How long to sleep when nothing comes in. */
@@ -161,6 +171,7 @@ void zio__handler_main(void *argument) {
   loop.handler = handler;
   loop.uffd = *handler->uffd;
   loop.pending_count = 0;
+  loop.dropped_end = 0;
   loop.retry_ns = RETRY_FIRST_NS;
   loop.rung = false;
   prepare(&loop);
@@ -178,6 +189,7 @@ void zio__handler_main(void *argument) {
       handler->ops.drain(handler->ops.context);
   }
   /* Those who wait fault again and are read by the next handler. */
+  wake_dropped(&loop);
   for (uint32_t i = 0; i < loop.pending_count; i++)
     zio_uffd_wake(&loop.uffd, loop.pending[i].page, 4096);
   for (;;) zio_syscall(SYS_exit, 0);

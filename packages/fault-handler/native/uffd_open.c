@@ -143,6 +143,9 @@ static void explain(const struct zio_uffd *uffd, struct zio_uffd_reason *reason)
     set_text(reason, "userfaultfd is masked by ZIO_DISABLE; remove it from the list");
   else if (is_descriptor_shortage(device) || is_descriptor_shortage(call))
     set_text(reason, "no file descriptor is free; raise the limit (ulimit -n)");
+  else if (uffd->disabled & ZIO_FEATURE_SYSCALL)
+    set_text(reason, "/dev/userfaultfd cannot be opened and the system call is masked by "
+                     "ZIO_DISABLE; give this user access to the device");
   else if (reason->api_error != 0)
     set_text(reason, "this kernel's userfaultfd lacks the unmap, remove and remap events; "
                      "Linux 4.18 or newer is needed");
@@ -151,9 +154,6 @@ static void explain(const struct zio_uffd *uffd, struct zio_uffd_reason *reason)
                      "a seccomp filter; use another kernel or profile");
   else if (device == ZIO_EINVAL)
     set_text(reason, "memory pages are not 4 KiB here; use a kernel with 4 KiB pages");
-  else if (uffd->disabled & ZIO_FEATURE_SYSCALL)
-    set_text(reason, "/dev/userfaultfd cannot be opened and the system call is masked by "
-                     "ZIO_DISABLE; give this user access to the device");
   else if (uffd->user_mode_only)
     set_text(reason, "not permitted to serve the kernel's own faults; chmod 0666 /dev/userfaultfd, "
                      "or sysctl vm.unprivileged_userfaultfd=1, or CAP_SYS_PTRACE");

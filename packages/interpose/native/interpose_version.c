@@ -6,7 +6,6 @@
 
 __attribute__((visibility("default"))) int zio_interpose_abi_version(void);
 
-int zio_interpose_abi_version(void)
-{
+int zio_interpose_abi_version(void) {
     return ZIO_INTERPOSE_ABI_VERSION + zio_core_abi_version() + zio_fault_handler_abi_version();
 }

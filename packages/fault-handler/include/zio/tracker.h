@@ -1,0 +1,212 @@
+/* The tracker: the views of one process together with the userfaultfd that makes them
+ * true. It owns the one invariant everything rests on:
+ *
+ *   a page of the program that any view overlaps is missing, registered with our
+ *   userfaultfd, and covered by views from its first byte to its last.
+ *
+ * So "present" implies "no view", whoever finds such a page missing waits for the handler,
+ * and views may begin and end at any byte of a page that already is covered.
+ *
+ * Look-up, eviction, filling and cutting happen under the stripe locks of view_map.h; no
+ * program memory is touched, and no blocking IO done, while one is held. Signals are
+ * blocked there. docs/consistency-model.md has the argument.
+ *
+ * All functions are thread-safe unless said otherwise, leave errno alone, never allocate
+ * with malloc and never abort. They are not async-signal-safe in the sense of POSIX, but a
+ * signal handler may call them: it never interrupts a locked section. */
+#ifndef ZIO_TRACKER_H
+#define ZIO_TRACKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include <zio/handler.h>
+#include <zio/origin.h>
+#include <zio/stats.h>
+#include <zio/uffd.h>
+#include <zio/view_map.h>
+
+/* X(identifier, JSON path, kind). The fallbacks: why something was copied, or not redirected. */
+#define ZIO_TRACKER_COUNTERS(X)                                                                    \
+    X(redirected_bytes, "redirectedBytes", ZIO_STATS_COUNTER)                                      \
+    X(elided_bytes, "elidedBytes", ZIO_STATS_COUNTER)                                              \
+    X(copied_bytes, "copiedBytes", ZIO_STATS_COUNTER)                                              \
+    X(materialised_bytes, "materialisedBytes", ZIO_STATS_COUNTER)                                  \
+    X(moved_bytes, "movedBytes", ZIO_STATS_COUNTER)                                                \
+    X(translated_bytes, "translatedBytes", ZIO_STATS_COUNTER)                                      \
+    X(faults, "faults", ZIO_STATS_COUNTER)                                                         \
+    X(zero_faults, "zeroFaults", ZIO_STATS_COUNTER)                                                \
+    X(events, "events", ZIO_STATS_COUNTER)                                                         \
+    X(evictions, "evictions", ZIO_STATS_COUNTER)                                                   \
+    X(views, "views", ZIO_STATS_GAUGE)                                                             \
+    X(origins, "origins", ZIO_STATS_GAUGE)                                                         \
+    X(origin_bytes, "originBytes", ZIO_STATS_GAUGE)                                                \
+    X(event_pending, "fallbacks.event-pending", ZIO_STATS_COUNTER)                                 \
+    X(pinned_page, "fallbacks.pinned-page", ZIO_STATS_COUNTER)                                     \
+    X(unsuitable_memory, "fallbacks.unsuitable-memory", ZIO_STATS_COUNTER)                         \
+    X(memory_limit, "fallbacks.memory-limit", ZIO_STATS_COUNTER)                                   \
+    X(out_of_memory, "fallbacks.out-of-memory", ZIO_STATS_COUNTER)                                 \
+    X(too_many_pieces, "fallbacks.too-many-pieces", ZIO_STATS_COUNTER)                             \
+    X(overlap, "fallbacks.overlap", ZIO_STATS_COUNTER)                                             \
+    X(descriptor_lost, "fallbacks.descriptor-lost", ZIO_STATS_COUNTER)                             \
+    X(short_input, "fallbacks.short-input", ZIO_STATS_COUNTER)                                     \
+    X(descriptor_kind, "fallbacks.descriptor-kind", ZIO_STATS_COUNTER)                             \
+    X(backed_off, "fallbacks.backed-off", ZIO_STATS_COUNTER)
+
+enum zio_counter {
+#define ZIO_COUNTER_ENUM(id, path, kind) ZIO_COUNT_##id,
+    ZIO_TRACKER_COUNTERS(ZIO_COUNTER_ENUM)
+#undef ZIO_COUNTER_ENUM
+        ZIO_COUNTER_COUNT
+};
+
+enum zio_tracker_state {
+    ZIO_TRACKER_IDLE, /* nothing tracked yet: no descriptor, no thread */
+    ZIO_TRACKER_ACTIVE,
+    ZIO_TRACKER_UNAVAILABLE, /* no usable userfaultfd; see reason */
+    ZIO_TRACKER_LOST, /* the program closed our descriptor: views are served, none are added */
+};
+
+/* Told of every fault that a view answered; runs on the handler thread. */
+typedef void zio_tracker_fault_hook(void *context, uint16_t site, uint64_t filled_bytes);
+
+enum { ZIO_TRACKER_SELF_EVENTS = 16, ZIO_TRACKER_STREAMS = 8 };
+
+struct zio_fault_stream {
+    uint64_t next; /* where the window of the last fault ended */
+    uint64_t window;
+};
+
+struct zio_tracker {
+    _Atomic int state;
+    struct zio_lock lifecycle; /* start, stop, fork */
+    uint64_t fork_signals;     /* what prepare and quiesce blocked; with lifecycle held */
+    bool fork_locks;           /* prepare took all stripes and draining */
+    int owner_pid;
+    unsigned char *sentinel; /* MADV_WIPEONFORK page: 1 in the owner and its vfork children */
+    uint32_t disabled;
+    size_t memory_limit;
+
+    struct zio_view_map map;
+    struct zio_origin_pool pool;
+    struct zio_uffd uffd;
+    struct zio_uffd_reason reason;
+    struct zio_handler handler;
+    bool handler_runs;
+
+    struct zio_lock draining;  /* the one consumer of events; taken before stripes */
+    struct zio_lock self_lock; /* leaf: self_events */
+    struct {
+        uint64_t start, length;
+    } self_events[ZIO_TRACKER_SELF_EVENTS];
+
+    struct zio_lock scratch_lock; /* leaf: where evicted pages go */
+    unsigned char *scratch;
+    size_t scratch_used;
+
+    unsigned char *zeros;   /* ZIO_TRACKER_ZEROS_BYTES of zeros, to send from and to fill with */
+    unsigned char *compose; /* one page, the handler's: a page made of several views */
+    unsigned char *compose_locked; /* one page, of whoever holds compose_lock */
+    struct zio_lock compose_lock;  /* leaf */
+    struct zio_fault_stream streams[ZIO_TRACKER_STREAMS]; /* the handler's */
+    uint32_t stream_turn;
+
+    struct zio_stats_counter *counters; /* ZIO_COUNTER_COUNT entries */
+    zio_tracker_fault_hook *fault_hook;
+    void *fault_context;
+};
+
+enum { ZIO_TRACKER_ZEROS_BYTES = 256 << 10 };
+
+/* Nothing is opened or started. counters: ZIO_COUNTER_COUNT entries that outlive the
+ * tracker (zio_tracker_set_counters replaces them). The struct is large (> 64 KiB): static,
+ * zero-initialised. 0 or ZIO_ENOMEM. */
+int zio_tracker_init(struct zio_tracker *tracker, size_t memory_limit, uint32_t disabled,
+                     struct zio_stats_counter *counters);
+void zio_tracker_set_counters(struct zio_tracker *tracker, struct zio_stats_counter *counters);
+
+/* Opens the userfaultfd and starts the handler on first use. True when views may be made
+ * by the calling thread now; false in a child that shares or copied the memory without our
+ * fork hooks (vfork, raw clone), when unavailable, or when the descriptor was lost. */
+bool zio_tracker_ready(struct zio_tracker *tracker);
+/* True when this process is the one whose memory the tracker describes. */
+bool zio_tracker_is_owner(const struct zio_tracker *tracker);
+
+static inline bool zio_tracker_may_hold(const struct zio_tracker *tracker, const void *address,
+                                        size_t length) {
+    return zio_view_map_may_hold(&tracker->map, (uint64_t)(uintptr_t)address, length);
+}
+static inline void zio_tracker_count(struct zio_tracker *tracker, enum zio_counter counter,
+                                     uint64_t amount) {
+    atomic_fetch_add_explicit(&tracker->counters[counter].value, amount, memory_order_relaxed);
+}
+
+/* How an input buffer can be received into an origin: bytes [head, length - tail) may be
+ * directed there; head and tail are the program's own memory, to be filled by the kernel.
+ * Returns false when nothing can (not private anonymous writable memory, or too small). */
+struct zio_input_plan {
+    size_t head, middle, tail;
+};
+bool zio_tracker_plan_input(struct zio_tracker *tracker, void *buffer, size_t length,
+                            struct zio_input_plan *plan);
+
+/* Makes [destination, +length) show origin bytes [offset, +length): views where pages
+ * allow, real copies elsewhere. The caller holds the origin. Returns the bytes that became views.
+ */
+size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_t length,
+                           struct zio_origin *origin, uint64_t offset, uint16_t site);
+
+/* memmove(destination, source, length) where the source has views: true when done (by
+ * views, real copies at the edges), false when the caller must copy. Nothing was changed then. */
+bool zio_tracker_copy(struct zio_tracker *tracker, void *destination, const void *source,
+                      size_t length, uint16_t site);
+
+/* [start, +length) is about to be overwritten by ordinary stores from its first byte to its
+ * last: whole pages lose their views and are populated in bulk. */
+void zio_tracker_overwrite(struct zio_tracker *tracker, void *start, size_t length);
+/* The contents of the range no longer matter (free): whole viewed pages become views of
+ * zeros, which keep no origin alive. */
+void zio_tracker_discard(struct zio_tracker *tracker, void *start, size_t length);
+/* memset(start, 0, length): whole viewed pages become views of zeros, the rest is stored. */
+void zio_tracker_zero(struct zio_tracker *tracker, void *start, size_t length);
+/* Every view in the range becomes memory. False when that was impossible. */
+bool zio_tracker_materialise(struct zio_tracker *tracker, const void *start, size_t length);
+/* As materialise, then gives the range back to ordinary paging (before mlock, mremap, mprotect). */
+bool zio_tracker_yield_range(struct zio_tracker *tracker, const void *start, size_t length);
+/* Runs a system call that ends the contents of whole pages [start, +length) (munmap, mmap
+ * with MAP_FIXED, madvise with MADV_DONTNEED) so that it raises no event: unregisters,
+ * calls, cuts the views. `call` returns the result or -errno, makes no other call and
+ * touches no program memory: stripe locks are held. With -EINVAL, -EAGAIN or -EPERM nothing
+ * happened and the views stay. */
+long zio_tracker_retire(struct zio_tracker *tracker, void *start, size_t length,
+                        long (*call)(void *arguments), void *arguments);
+
+/* Output: describes [start, +length) by at most max pieces of origins and program memory,
+ * appended to iov. A hold is taken for each origin piece (origins[i], or NULL) and must be
+ * dropped with zio_tracker_release. Returns the number of pieces, 0 when the range has no
+ * view (nothing was written), or ZIO_EINVAL when max did not suffice or the map was
+ * changing: the caller then uses the memory itself, which is always right. */
+int zio_tracker_translate(struct zio_tracker *tracker, const void *start, size_t length,
+                          struct iovec *iov, struct zio_origin **origins, int max);
+static inline void zio_tracker_release(struct zio_origin **origins, int count) {
+    for (int i = 0; i < count; i++)
+        if (origins[i])
+            zio_origin_release(origins[i]);
+}
+
+/* fork: prepare materialises every view and holds every lock; exactly one of the others
+ * follows, in the parent or in the child. In the child the tracker is idle again. */
+void zio_tracker_fork_prepare(struct zio_tracker *tracker);
+void zio_tracker_fork_parent(struct zio_tracker *tracker);
+void zio_tracker_fork_child(struct zio_tracker *tracker);
+
+/* Ends the handler thread and starts it again in the caller's new credentials or
+ * namespaces. Between the two nobody may touch a missing page except by waiting. When the
+ * thread cannot be started again every view is materialised and the tracker is lost. */
+void zio_tracker_quiesce(struct zio_tracker *tracker);
+void zio_tracker_resume(struct zio_tracker *tracker);
+
+#endif

@@ -1,0 +1,233 @@
+/* The tracker's life: made idle, started by the first input that is to be redirected,
+ * carried over fork and changes of credentials, and degraded when it must be. */
+#include "tracker_internal.h"
+
+#include <sys/mman.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+static void view_added(void *context, zio_handle handle) {
+    (void)context;
+    zio_origin_add_view(zio__origin(handle));
+}
+
+static void view_removed(void *context, zio_handle handle) {
+    (void)context;
+    zio_origin_remove_view(zio__origin(handle));
+}
+
+static const struct zio_view_tree_hooks view_hooks = {view_added, view_removed, 0};
+
+static void own(struct zio_tracker *tracker) {
+    *tracker->sentinel = 1;
+    tracker->owner_pid = (int)zio_syscall(SYS_getpid);
+}
+
+int zio_tracker_init(struct zio_tracker *tracker, size_t memory_limit, uint32_t disabled,
+                     struct zio_stats_counter *counters) {
+    tracker->counters = counters;
+    tracker->disabled = disabled;
+    tracker->memory_limit = memory_limit;
+    tracker->uffd.fd = tracker->uffd.device_fd = -1;
+    tracker->sentinel = zio_pages_alloc(ZIO__PAGE);
+    if (!tracker->sentinel)
+        return ZIO_ENOMEM;
+    zio_syscall(SYS_madvise, tracker->sentinel, ZIO__PAGE, MADV_WIPEONFORK);
+    own(tracker);
+    int code = zio_view_map_init(&tracker->map, &view_hooks);
+    if (code == 0)
+        code = zio_origin_pool_init(&tracker->pool, memory_limit);
+    if (code != 0)
+        atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
+    return code;
+}
+
+void zio_tracker_set_counters(struct zio_tracker *tracker, struct zio_stats_counter *counters) {
+    tracker->counters = counters;
+}
+
+static int map_pages(struct zio_tracker *tracker) {
+    if (tracker->scratch)
+        return 0;
+    tracker->zeros = zio_pages_alloc(ZIO_TRACKER_ZEROS_BYTES);
+    tracker->compose = zio_pages_alloc(ZIO__PAGE);
+    tracker->compose_locked = zio_pages_alloc(ZIO__PAGE);
+    tracker->scratch = zio_pages_alloc(ZIO__SCRATCH_BYTES);
+    return tracker->zeros && tracker->compose && tracker->compose_locked && tracker->scratch
+               ? 0
+               : ZIO_ENOMEM;
+}
+
+static const struct zio_handler_ops *handler_ops(struct zio_tracker *tracker) {
+    static struct zio_handler_ops ops = {.fault = zio__on_fault};
+    ops.context = tracker;
+    return &ops;
+}
+
+static int start(struct zio_tracker *tracker) {
+    int code = map_pages(tracker);
+    if (code != 0)
+        return code;
+    code =
+        zio_uffd_open(&tracker->uffd, tracker->uffd.device_fd, tracker->disabled, &tracker->reason);
+    if (code != 0)
+        return code;
+    code = zio_uffd_register(&tracker->uffd, zio__address(tracker->scratch), ZIO__SCRATCH_BYTES);
+    if (code == 0)
+        code = zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker));
+    if (code != 0)
+        zio_uffd_close(&tracker->uffd);
+    tracker->handler_runs = code == 0;
+    return code;
+}
+
+bool zio_tracker_ready(struct zio_tracker *tracker) {
+    int state = atomic_load_explicit(&tracker->state, memory_order_acquire);
+    if (state == ZIO_TRACKER_ACTIVE)
+        return zio_tracker_is_owner(tracker);
+    if (state != ZIO_TRACKER_IDLE || !zio_tracker_is_owner(tracker))
+        return false;
+    uint64_t signals = zio__signals_block();
+    zio_lock_exclusive(&tracker->lifecycle);
+    state = atomic_load(&tracker->state);
+    if (state == ZIO_TRACKER_IDLE) {
+        state = start(tracker) == 0 ? ZIO_TRACKER_ACTIVE : ZIO_TRACKER_UNAVAILABLE;
+        atomic_store_explicit(&tracker->state, state, memory_order_release);
+    }
+    zio_unlock_exclusive(&tracker->lifecycle);
+    zio__signals_restore(signals);
+    return state == ZIO_TRACKER_ACTIVE;
+}
+
+/* Every page that shows an origin becomes memory. All stripes are locked for writing. */
+static int fill_everything(struct zio_tracker *tracker) {
+    for (int i = 0; i < ZIO_VIEW_MAP_STRIPES; i++) {
+        struct zio_view view;
+        for (uint64_t at = 0; zio_view_tree_next(&tracker->map.stripes[i].tree, at, &view);) {
+            at = zio__page_up(zio__view_end(&view));
+            if (view.handle == 0)
+                continue;
+            int code = zio__fill_all(tracker, view.start, zio__view_end(&view));
+            if (code != 0)
+                return code;
+        }
+    }
+    return 0;
+}
+
+static void touch_everything(struct zio_tracker *tracker) {
+    for (int i = 0; i < ZIO_VIEW_MAP_STRIPES; i++) {
+        zio_stripes stripe = UINT64_C(1) << i;
+        struct zio_view view;
+        uint64_t at = 0;
+        for (;;) {
+            zio_view_map_lock(&tracker->map, stripe, 0);
+            int found = zio_view_tree_next(&tracker->map.stripes[i].tree, at, &view);
+            zio_view_map_unlock(&tracker->map, stripe, 0);
+            if (!found)
+                break;
+            at = zio__page_up(zio__view_end(&view));
+            zio_syscall(SYS_madvise, zio__page_down(view.start), at - zio__page_down(view.start),
+                        22 /* MADV_POPULATE_READ, Linux 5.14 */);
+        }
+    }
+}
+
+void zio_tracker_fork_prepare(struct zio_tracker *tracker) {
+    uint64_t signals = zio__signals_block();
+    zio_lock_exclusive(&tracker->lifecycle);
+    tracker->fork_signals = signals;
+    tracker->fork_locks = false;
+    int state = atomic_load(&tracker->state);
+    if (!zio_tracker_is_owner(tracker))
+        return;
+    if (state == ZIO_TRACKER_LOST && tracker->handler_runs)
+        touch_everything(tracker);
+    for (bool done = false; !done;) {
+        if (state == ZIO_TRACKER_ACTIVE)
+            zio__drain(tracker);
+        zio_view_map_lock(&tracker->map, 0, ~UINT64_C(0));
+        if (state != ZIO_TRACKER_ACTIVE)
+            break;
+        int code = zio_uffd_probe(&tracker->uffd);
+        if (code == ZIO_EBADF)
+            break;
+        done =
+            code == 0 && zio_handler_is_quiet(&tracker->handler) && fill_everything(tracker) == 0;
+        if (done)
+            break;
+        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+        zio__pause(50000);
+    }
+    zio_lock_exclusive(&tracker->draining);
+    tracker->fork_locks = true;
+}
+
+void zio_tracker_fork_parent(struct zio_tracker *tracker) {
+    uint64_t signals = tracker->fork_signals;
+    if (tracker->fork_locks) {
+        zio_unlock_exclusive(&tracker->draining);
+        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+    }
+    zio_unlock_exclusive(&tracker->lifecycle);
+    zio__signals_restore(signals);
+}
+
+static void forget_lock(struct zio_lock *lock) {
+    atomic_store(&lock->state, 0);
+    atomic_store(&lock->writers, 0);
+}
+
+void zio_tracker_fork_child(struct zio_tracker *tracker) {
+    uint64_t signals = tracker->fork_signals;
+    if (tracker->fork_locks) {
+        own(tracker);
+        zio_view_map_after_fork(&tracker->map);
+        zio_origin_pool_after_fork(&tracker->pool);
+        zio_handler_after_fork(&tracker->handler);
+        zio_uffd_abandon(&tracker->uffd);
+        tracker->handler_runs = false;
+        forget_lock(&tracker->draining);
+        forget_lock(&tracker->self_lock);
+        forget_lock(&tracker->scratch_lock);
+        forget_lock(&tracker->compose_lock);
+        for (int i = 0; i < ZIO_TRACKER_SELF_EVENTS; i++)
+            tracker->self_events[i].length = 0;
+        if (tracker->scratch)
+            zio_syscall(SYS_madvise, tracker->scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED);
+        tracker->scratch_used = 0;
+        if (atomic_load(&tracker->state) != ZIO_TRACKER_UNAVAILABLE)
+            atomic_store(&tracker->state, ZIO_TRACKER_IDLE);
+    }
+    forget_lock(&tracker->lifecycle);
+    zio__signals_restore(signals);
+}
+
+void zio_tracker_quiesce(struct zio_tracker *tracker) {
+    tracker->fork_signals = zio__signals_block();
+    zio_lock_exclusive(&tracker->lifecycle);
+    if (tracker->handler_runs && zio_tracker_is_owner(tracker))
+        zio_handler_stop(&tracker->handler);
+}
+
+/* Nobody is left to serve faults: make every view memory, then let the kernel forget the
+ * registrations by closing the descriptor, which wakes whoever waits. */
+static void give_up(struct zio_tracker *tracker) {
+    zio_view_map_lock(&tracker->map, 0, ~UINT64_C(0));
+    fill_everything(tracker);
+    zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+    zio_uffd_close(&tracker->uffd);
+    tracker->handler_runs = false;
+    atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
+}
+
+void zio_tracker_resume(struct zio_tracker *tracker) {
+    uint64_t signals = tracker->fork_signals;
+    if (tracker->handler_runs && zio_tracker_is_owner(tracker) &&
+        zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker)) != 0)
+        give_up(tracker);
+    zio_unlock_exclusive(&tracker->lifecycle);
+    zio__signals_restore(signals);
+}

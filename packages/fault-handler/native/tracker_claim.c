@@ -1,0 +1,116 @@
+/* Eviction: makes pages of the program missing so that views can cover them. UFFDIO_MOVE
+ * takes pages away without an event and refuses those that the kernel or a child still
+ * uses (TRAPS 14); without it (before Linux 6.8) madvise does, whose event is expected. */
+#include "tracker_internal.h"
+
+#include <sys/mman.h>
+
+/* Registering splits mappings, so small ones are registered whole (which also keeps
+ * mremap(2) working on them) and large ones in granules of 2 MiB. */
+enum { WHOLE_MAPPING_BYTES = 8 << 20 };
+
+static bool empty_scratch(struct zio_tracker *tracker) {
+    uint64_t scratch = zio__address(tracker->scratch);
+    if (zio_uffd_unregister(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) != 0)
+        return false;
+    zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED);
+    tracker->scratch_used = 0;
+    return zio_uffd_register(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) == 0;
+}
+
+static int evict_by_moving(struct zio_tracker *tracker, uint64_t start, uint64_t length,
+                           uint64_t *done) {
+    int code = 0;
+    *done = 0;
+    zio_lock_exclusive(&tracker->scratch_lock);
+    while (*done < length && code == 0) {
+        uint64_t room = ZIO__SCRATCH_BYTES - tracker->scratch_used, moved = 0;
+        uint64_t piece = zio__min(length - *done, ZIO__SCRATCH_BYTES);
+        if (room < piece && !empty_scratch(tracker)) {
+            code = ZIO_EAGAIN;
+            break;
+        }
+        code = zio_uffd_move(&tracker->uffd, zio__address(tracker->scratch) + tracker->scratch_used,
+                             start + *done, piece, true, &moved);
+        tracker->scratch_used += moved;
+        *done += moved;
+        if (code == ZIO_EEXIST)
+            tracker->scratch_used = ZIO__SCRATCH_BYTES; /* dirty: empty it next */
+    }
+    zio_unlock_exclusive(&tracker->scratch_lock);
+    return code;
+}
+
+static int evict_by_advice(struct zio_tracker *tracker, uint64_t start, uint64_t length,
+                           uint64_t *done) {
+    *done = 0;
+    if (!zio__expect_event(tracker, start, length))
+        return ZIO_EAGAIN;
+    /* Waits until the handler has read the event; the handler never waits long for us. */
+    long result = zio_syscall(SYS_madvise, start, length, MADV_DONTNEED);
+    if (result != 0)
+        return (int)result;
+    *done = length;
+    return 0;
+}
+
+/* Registers what surrounds [start, end). *end is clipped to the mapping. */
+static int prepare_mapping(struct zio_tracker *tracker, uint64_t start, uint64_t *end) {
+    struct zio_mapping mapping;
+    uint64_t granule = UINT64_C(1) << ZIO_VIEW_MAP_GRANULE_SHIFT;
+    int code = zio_mapping_query(&tracker->uffd, start, &mapping);
+    if (code != 0)
+        return code;
+    if (!mapping.private_anonymous || !mapping.writable || !mapping.readable || mapping.grows_down)
+        return ZIO_ENOTSUP;
+    *end = zio__min(*end, mapping.end);
+    if (mapping.end - mapping.start > WHOLE_MAPPING_BYTES) {
+        mapping.start = zio__max(mapping.start, start & ~(granule - 1));
+        mapping.end = zio__min(mapping.end, (*end + granule - 1) & ~(granule - 1));
+    }
+    return zio_uffd_register(&tracker->uffd, mapping.start, mapping.end - mapping.start);
+}
+
+/* Evicts [start, end), which no view overlaps. Returns the bytes evicted from start on. */
+static uint64_t evict(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals) {
+    uint64_t at = start;
+    while (at < end) {
+        uint64_t stop = end, done = 0;
+        if (prepare_mapping(tracker, at, &stop) != 0) {
+            zio_tracker_count(tracker, ZIO_COUNT_unsuitable_memory, 1);
+            *refusals = 0;
+            break;
+        }
+        int code = tracker->uffd.can_move ? evict_by_moving(tracker, at, stop - at, &done)
+                                          : evict_by_advice(tracker, at, stop - at, &done);
+        zio_tracker_count(tracker, ZIO_COUNT_evictions, 1);
+        at += done;
+        if (code != 0 && code != ZIO_EEXIST) {
+            zio_tracker_count(
+                tracker, code == ZIO_EAGAIN ? ZIO_COUNT_event_pending : ZIO_COUNT_pinned_page, 1);
+            *refusals = code == ZIO_EAGAIN ? 0 : *refusals - 1;
+            break;
+        }
+    }
+    return at - start;
+}
+
+uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals) {
+    uint64_t at = start;
+    while (at < end) {
+        struct zio_view view;
+        uint64_t gap_end = end;
+        if (zio_view_map_next(&tracker->map, at, end - at, &view)) {
+            if (view.start == at) {
+                at = zio__view_end(&view);
+                continue;
+            }
+            gap_end = view.start;
+        }
+        uint64_t done = evict(tracker, at, gap_end, refusals);
+        at += done;
+        if (at < gap_end)
+            break;
+    }
+    return zio__page_down(at) - start;
+}

@@ -1,0 +1,179 @@
+/* Resolution: from views to memory. Serves the handler's faults and whoever wants a range
+ * materialised. Look-up, fill and cut are one step under the stripe's lock (TRAPS 13), and
+ * UFFDIO_COPY makes a page appear whole, so no thread sees zeros or half a page. */
+#include "tracker_internal.h"
+
+enum { LOCK_WAIT_NS = 50000 };
+
+/* Pages below `filled` of an origin that nobody else shows can change hands: 0.1 us a page
+ * instead of 1. The caller holds the stripe of the only view for writing, so no reference
+ * to these bytes can appear meanwhile. */
+static int fill_by_moving(struct zio_tracker *tracker, const struct zio_view *view, uint64_t at,
+                          uint64_t length, uint64_t *done) {
+    struct zio_origin *origin = zio__origin(view->handle);
+    uint64_t offset = view->offset + (at - view->start);
+    *done = 0;
+    if (!tracker->uffd.can_move || offset % ZIO__PAGE != 0 || !zio_origin_is_movable(origin))
+        return ZIO_ENOTSUP;
+    uint64_t filled = zio__page_down(atomic_load_explicit(&origin->filled, memory_order_acquire));
+    if (offset >= filled)
+        return ZIO_ENOTSUP;
+    int code = zio_uffd_move(&tracker->uffd, at, zio__address(origin->data) + offset,
+                             zio__min(length, filled - offset), false, done);
+    if (*done > 0)
+        zio_tracker_count(tracker, ZIO_COUNT_moved_bytes, *done);
+    return *done > 0 ? 0 : code;
+}
+
+static int fill_zeros(struct zio_tracker *tracker, uint64_t at, uint64_t length, uint64_t *done) {
+    return zio_uffd_copy(&tracker->uffd, at, tracker->zeros,
+                         zio__min(length, ZIO_TRACKER_ZEROS_BYTES), done);
+}
+
+static int fill_whole_pages(struct zio_tracker *tracker, const struct zio_view *view, uint64_t at,
+                            uint64_t length, uint64_t *done) {
+    if (view->handle == 0)
+        return fill_zeros(tracker, at, length, done);
+    int code = fill_by_moving(tracker, view, at, length, done);
+    if (code == 0 || code == ZIO_EAGAIN || code == ZIO_EEXIST)
+        return code;
+    const unsigned char *data = zio__origin(view->handle)->data;
+    return zio_uffd_copy(&tracker->uffd, at, data + view->offset + (at - view->start), length,
+                         done);
+}
+
+/* A page that several views share is put together first. */
+static int fill_composed(struct zio_tracker *tracker, uint64_t page, unsigned char *compose,
+                         uint64_t *done) {
+    struct zio_view view;
+    for (uint64_t at = page; at < page + ZIO__PAGE; at = zio__view_end(&view)) {
+        if (!zio_view_map_next(&tracker->map, at, page + ZIO__PAGE - at, &view) || view.start != at)
+            return ZIO_EINVAL;
+        if (view.handle)
+            zio__copy_bytes(compose + (at - page), zio__origin(view.handle)->data + view.offset,
+                            view.length);
+        else
+            zio__copy_bytes(compose + (at - page), tracker->zeros, view.length);
+    }
+    return zio_uffd_copy(&tracker->uffd, page, compose, ZIO__PAGE, done);
+}
+
+int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigned char *compose,
+              uint64_t *filled) {
+    *filled = 0;
+    for (uint64_t at = start; at < end;) {
+        struct zio_view view;
+        uint64_t done = 0;
+        if (!zio_view_map_stab(&tracker->map, at, &view))
+            break;
+        uint64_t whole = zio__page_down(zio__min(zio__view_end(&view), end) - at);
+        int code = whole > 0 ? fill_whole_pages(tracker, &view, at, whole, &done)
+                             : fill_composed(tracker, at, compose, &done);
+        if (done > 0) {
+            zio__carve(tracker, at, done);
+            zio_tracker_count(tracker, ZIO_COUNT_materialised_bytes, done);
+            at += done;
+            *filled += done;
+        }
+        if (code == ZIO_EEXIST) {
+            /* Somebody filled it in a way we do not know: the page is what counts. */
+            zio_uffd_wake(&tracker->uffd, at, ZIO__PAGE);
+            zio__carve(tracker, at, ZIO__PAGE);
+            at += ZIO__PAGE;
+        } else if (code != 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+int zio__fill_all(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
+    struct zio_view view;
+    uint64_t filled;
+    int code = 0;
+    start = zio__page_down(start);
+    end = zio__page_up(end);
+    zio_lock_exclusive(&tracker->compose_lock);
+    for (uint64_t at = start; at < end && code == 0;) {
+        if (!zio_view_map_next(&tracker->map, at, end - at, &view))
+            break;
+        at = zio__page_down(view.start);
+        code = zio__fill(tracker, at, end, tracker->compose_locked, &filled);
+        at += filled;
+        if (code == ZIO_ENOENT) { /* not mapped any more: nothing can see it */
+            zio__carve(tracker, at, ZIO__PAGE);
+            at += ZIO__PAGE;
+            code = 0;
+        }
+    }
+    zio_unlock_exclusive(&tracker->compose_lock);
+    return code;
+}
+
+/* Faults that come in order double their window; the handler follows a few streams. */
+static struct zio_fault_stream *stream_for(struct zio_tracker *tracker, uint64_t page) {
+    for (int i = 0; i < ZIO_TRACKER_STREAMS; i++)
+        if (tracker->streams[i].next == page) {
+            tracker->streams[i].window = zio__min(tracker->streams[i].window * 2, ZIO__WINDOW_MAX);
+            return &tracker->streams[i];
+        }
+    struct zio_fault_stream *stream =
+        &tracker->streams[tracker->stream_turn++ % ZIO_TRACKER_STREAMS];
+    stream->window = ZIO__PAGE;
+    return stream;
+}
+
+static int resolve_view(struct zio_tracker *tracker, const struct zio_view *view, uint64_t page,
+                        uint64_t end, uint64_t *filled) {
+    int code = zio__fill(tracker, page, end, tracker->compose, filled);
+    if (*filled == 0 && code == ZIO_ENOENT && end > page + ZIO__PAGE)
+        code = zio__fill(tracker, page, page + ZIO__PAGE, tracker->compose, filled);
+    if (*filled > 0) {
+        zio_tracker_count(tracker, ZIO_COUNT_faults, 1);
+        if (tracker->fault_hook)
+            tracker->fault_hook(tracker->fault_context, view->tag, *filled);
+        return 0;
+    }
+    return code;
+}
+
+static int resolve_untracked(struct zio_tracker *tracker, uint64_t page, uint64_t end,
+                             uint64_t *filled) {
+    struct zio_view next;
+    if (zio_view_map_next(&tracker->map, page, end - page, &next))
+        end = zio__page_down(next.start);
+    int code = fill_zeros(tracker, page, end - page, filled);
+    if (*filled == 0 && code != ZIO_EAGAIN && end > page + ZIO__PAGE)
+        code = fill_zeros(tracker, page, ZIO__PAGE, filled);
+    zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
+    return *filled > 0 ? 0 : code;
+}
+
+int zio__on_fault(void *context, uint64_t page, uint64_t flags, uint32_t thread) {
+    struct zio_tracker *tracker = context;
+    (void)flags;
+    (void)thread;
+    if (!zio__drain_timed(tracker, LOCK_WAIT_NS))
+        return ZIO_EAGAIN;
+    uint64_t granule = UINT64_C(1) << ZIO_VIEW_MAP_GRANULE_SHIFT;
+    zio_stripes stripe = zio_view_map_stripes(page, 1);
+    if (!zio_view_map_lock_timed(&tracker->map, stripe, LOCK_WAIT_NS))
+        return ZIO_EAGAIN;
+
+    struct zio_fault_stream *stream = stream_for(tracker, page);
+    uint64_t end = zio__min(page + stream->window, (page & ~(granule - 1)) + granule);
+    uint64_t filled = 0;
+    struct zio_view view;
+    int code = zio_view_map_stab(&tracker->map, page, &view)
+                   ? resolve_view(tracker, &view, page, end, &filled)
+                   : resolve_untracked(tracker, page, end, &filled);
+    stream->next = page + filled;
+    zio_view_map_unlock(&tracker->map, 0, stripe);
+
+    if (code == ZIO_EAGAIN)
+        return ZIO_EAGAIN;
+    /* Present already, unmapped, or the process is ending: let the thread look again. */
+    if (filled == 0)
+        zio_uffd_wake(&tracker->uffd, page, ZIO__PAGE);
+    return 0;
+}

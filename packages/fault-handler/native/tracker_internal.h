@@ -1,0 +1,84 @@
+/* Shared by the tracker's files only: the locked section and the steps that happen in it. */
+#ifndef ZIO_TRACKER_INTERNAL_H
+#define ZIO_TRACKER_INTERNAL_H
+
+#include <zio/syscall.h>
+#include <zio/tracker.h>
+
+#include "internal.h"
+#include "bytes.h" /* @zio/core's: the only byte moves allowed below the hooks */
+
+enum {
+    ZIO__PAGE = 4096,
+    /* Views looked at in one pass. With the deferred copies it stays below the 4 KiB of stack
+     * that zio__begin makes resident. */
+    ZIO__PASS_VIEWS = 12,
+    ZIO__PASS_DEFERRED = 64,
+    ZIO__REFUSALS = 6, /* pages that may refuse eviction before a pass copies the rest */
+    ZIO__SCRATCH_BYTES = 4 << 20,
+    ZIO__WINDOW_MAX = 256 << 10,
+};
+
+static inline uint64_t zio__page_down(uint64_t address) {
+    return address & ~(uint64_t)(ZIO__PAGE - 1);
+}
+static inline uint64_t zio__page_up(uint64_t address) {
+    return zio__page_down(address + ZIO__PAGE - 1);
+}
+static inline uint64_t zio__min(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+static inline uint64_t zio__max(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+static inline uint64_t zio__address(const void *pointer) {
+    return (uint64_t)(uintptr_t)pointer;
+}
+static inline struct zio_origin *zio__origin(zio_handle handle) {
+    return (struct zio_origin *)(uintptr_t)handle;
+}
+static inline uint64_t zio__view_end(const struct zio_view *view) {
+    return view->start + view->length;
+}
+
+/* A locked section: signals blocked, stripes locked, every event known that matters. */
+struct zio__section {
+    uint64_t signals;
+    zio_stripes shared, exclusive;
+};
+
+/* Enters a section in which the views of the stripes may be relied upon, or returns false
+ * with nothing held (counted): the map is changing, this is not the owner, or the
+ * descriptor is lost. `patient` waits for a changing map instead. */
+bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_stripes shared,
+                zio_stripes exclusive, bool patient);
+void zio__end(struct zio_tracker *tracker, struct zio__section *section);
+
+/* Applies every queued event. No stripe lock may be held. */
+void zio__drain(struct zio_tracker *tracker);
+/* The handler's form: gives up (false) rather than wait for a lock. */
+bool zio__drain_timed(struct zio_tracker *tracker, uint64_t timeout_ns);
+/* Announces a madvise of our own, whose REMOVE event must not cut. False: no room. */
+bool zio__expect_event(struct zio_tracker *tracker, uint64_t start, uint64_t length);
+void zio__pause(uint64_t nanoseconds);
+
+/* All below: the stripes of the range are locked for writing. */
+
+/* Cuts; waits for memory if even the slab's reserve is gone, because a view left over a
+ * present page would be wrong for ever. */
+void zio__carve(struct zio_tracker *tracker, uint64_t start, uint64_t length);
+/* Fills the viewed pages from `start` (page-aligned) up to `end` or the first page without
+ * view, and cuts them. *filled: bytes made present. 0 or the code of the page that failed. */
+int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigned char *compose,
+              uint64_t *filled);
+/* As zio__fill for every viewed page in the range. 0, or the code that stopped it. */
+int zio__fill_all(struct zio_tracker *tracker, uint64_t start, uint64_t end);
+/* Makes the pages [start, end) missing where they are not viewed already, registering
+ * their mapping. Returns the length of the prefix that is missing now; its bytes are gone
+ * and the caller inserts views over all of it. *refusals counts down. */
+uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals);
+
+/* The fault callback of the handler thread. */
+int zio__on_fault(void *context, uint64_t page, uint64_t flags, uint32_t thread);
+
+#endif

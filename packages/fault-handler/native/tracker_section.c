@@ -1,0 +1,182 @@
+/* The locked section and the event queue: when a thread may rely on the views it sees.
+ *
+ * The kernel drops its lock before it queues an UNMAP event, so an address can be mapped
+ * anew, by anyone, while the event that says so is unread (TRAPS 5, 8). A section is
+ * therefore entered in this order: apply the queued events; lock the stripes; ask the
+ * kernel whether an event is unread (zio_uffd_probe); look whether the reader holds or has
+ * queued one that came since. Only if all is quiet is the section entered. An event raised
+ * later concerns memory that was still mapped when the section began. */
+#include "tracker_internal.h"
+
+#include <time.h>
+
+enum { ZIO__ATTEMPTS = 16, ZIO__STACK_BYTES = 6144 };
+
+void zio__pause(uint64_t nanoseconds) {
+    struct timespec time = {.tv_sec = (time_t)(nanoseconds / 1000000000u),
+                            .tv_nsec = (long)(nanoseconds % 1000000000u)};
+    zio_syscall(SYS_nanosleep, &time, 0);
+}
+
+/* A coroutine's stack may lie in memory that we serve; a fault on it inside the section
+ * would wait for ourselves. Touch what the section can use. */
+static __attribute__((noinline)) void prefault_stack(void) {
+    volatile unsigned char area[ZIO__STACK_BYTES];
+    for (size_t i = 0; i < sizeof area; i += 1024)
+        area[i] = 0;
+    area[sizeof area - 1] = 0;
+}
+
+bool zio_tracker_is_owner(const struct zio_tracker *tracker) {
+    return tracker->sentinel && *(volatile unsigned char *)tracker->sentinel == 1 &&
+           (int)zio_syscall(SYS_getpid) == tracker->owner_pid;
+}
+
+bool zio__expect_event(struct zio_tracker *tracker, uint64_t start, uint64_t length) {
+    bool found = false;
+    zio_lock_exclusive(&tracker->self_lock);
+    for (int i = 0; i < ZIO_TRACKER_SELF_EVENTS && !found; i++)
+        if (tracker->self_events[i].length == 0) {
+            tracker->self_events[i].start = start;
+            tracker->self_events[i].length = length;
+            found = true;
+        }
+    zio_unlock_exclusive(&tracker->self_lock);
+    return found;
+}
+
+static bool is_expected(struct zio_tracker *tracker, const struct zio_event *event) {
+    bool found = false;
+    if (event->kind != ZIO_EVENT_REMOVE)
+        return false;
+    zio_lock_exclusive(&tracker->self_lock);
+    for (int i = 0; i < ZIO_TRACKER_SELF_EVENTS && !found; i++)
+        if (tracker->self_events[i].length == event->length &&
+            tracker->self_events[i].start == event->start) {
+            tracker->self_events[i].length = 0;
+            found = true;
+        }
+    zio_unlock_exclusive(&tracker->self_lock);
+    return found;
+}
+
+void zio__carve(struct zio_tracker *tracker, uint64_t start, uint64_t length) {
+    while (zio_view_map_carve(&tracker->map, start, length) == ZIO_ENOMEM)
+        zio__pause(1000000);
+}
+
+static void move_views(struct zio_tracker *tracker, const struct zio_event *event) {
+    struct zio_view view;
+    uint64_t end = event->start + event->length;
+    zio__carve(tracker, event->target, event->length);
+    for (uint64_t at = event->start; at < end;) {
+        if (!zio_view_map_next(&tracker->map, at, end - at, &view))
+            break;
+        /* The origin must survive the moment in which no view shows it. */
+        if (view.handle)
+            zio_origin_hold(zio__origin(view.handle));
+        zio__carve(tracker, view.start, view.length);
+        while (zio_view_map_insert(&tracker->map, view.start - event->start + event->target,
+                                   view.length, view.handle, view.offset, view.tag) == ZIO_ENOMEM)
+            zio__pause(1000000);
+        if (view.handle)
+            zio_origin_release(zio__origin(view.handle));
+        at = zio__view_end(&view);
+    }
+}
+
+/* False: the locks could not be had in time (timeout_ns > 0). */
+static bool apply(struct zio_tracker *tracker, const struct zio_event *event, uint64_t timeout_ns) {
+    zio_stripes stripes = zio_view_map_stripes(event->start, event->length);
+    bool remap = event->kind == ZIO_EVENT_REMAP;
+    bool any = zio_view_map_may_hold(&tracker->map, event->start, event->length);
+    if (remap) {
+        stripes |= zio_view_map_stripes(event->target, event->length);
+        any = any || zio_view_map_may_hold(&tracker->map, event->target, event->length);
+    }
+    if (any) {
+        if (timeout_ns == 0)
+            zio_view_map_lock(&tracker->map, 0, stripes);
+        else if (!zio_view_map_lock_timed(&tracker->map, stripes, timeout_ns))
+            return false;
+        if (!is_expected(tracker, event)) {
+            if (remap)
+                move_views(tracker, event);
+            else
+                zio__carve(tracker, event->start, event->length);
+        }
+        zio_view_map_unlock(&tracker->map, 0, stripes);
+    } else {
+        is_expected(tracker, event);
+    }
+    zio_tracker_count(tracker, ZIO_COUNT_events, 1);
+    return true;
+}
+
+static bool drain_locked(struct zio_tracker *tracker, uint64_t timeout_ns) {
+    struct zio_event event;
+    while (zio_handler_peek_event(&tracker->handler, &event)) {
+        if (!apply(tracker, &event, timeout_ns))
+            return false;
+        zio_handler_pop_event(&tracker->handler);
+    }
+    return true;
+}
+
+void zio__drain(struct zio_tracker *tracker) {
+    if (zio_handler_is_quiet(&tracker->handler))
+        return;
+    zio_lock_exclusive(&tracker->draining);
+    drain_locked(tracker, 0);
+    zio_unlock_exclusive(&tracker->draining);
+}
+
+bool zio__drain_timed(struct zio_tracker *tracker, uint64_t timeout_ns) {
+    if (zio_handler_is_quiet(&tracker->handler))
+        return true;
+    if (!zio_lock_exclusive_timed(&tracker->draining, timeout_ns))
+        return false;
+    bool drained = drain_locked(tracker, timeout_ns);
+    zio_unlock_exclusive(&tracker->draining);
+    return drained;
+}
+
+bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_stripes shared,
+                zio_stripes exclusive, bool patient) {
+    if (atomic_load_explicit(&tracker->state, memory_order_acquire) != ZIO_TRACKER_ACTIVE ||
+        !zio_tracker_is_owner(tracker))
+        return false;
+    prefault_stack();
+    section->shared = shared;
+    section->exclusive = exclusive;
+    section->signals = zio__signals_block();
+    int code = 0;
+    for (int attempt = 0; patient || attempt < ZIO__ATTEMPTS; attempt++) {
+        zio__drain(tracker);
+        zio_view_map_lock(&tracker->map, shared, exclusive);
+        code = zio_uffd_probe(&tracker->uffd);
+        if (code == 0 && zio_handler_is_quiet(&tracker->handler))
+            return true;
+        zio_view_map_unlock(&tracker->map, shared, exclusive);
+        if (code == ZIO_EBADF)
+            break;
+        if (code != 0 && !patient)
+            break;
+        if (code != 0)
+            zio__pause(50000);
+    }
+    zio__signals_restore(section->signals);
+    if (code == ZIO_EBADF) {
+        int active = ZIO_TRACKER_ACTIVE;
+        atomic_compare_exchange_strong(&tracker->state, &active, ZIO_TRACKER_LOST);
+        zio_tracker_count(tracker, ZIO_COUNT_descriptor_lost, 1);
+    } else {
+        zio_tracker_count(tracker, ZIO_COUNT_event_pending, 1);
+    }
+    return false;
+}
+
+void zio__end(struct zio_tracker *tracker, struct zio__section *section) {
+    zio_view_map_unlock(&tracker->map, section->shared, section->exclusive);
+    zio__signals_restore(section->signals);
+}

@@ -1,0 +1,116 @@
+/* Every symbol that libzio.so takes the place of: X(need, result, name, parameters). REQUIRED
+ * ones exist in every glibc we support and zIO stays off without them; OPTIONAL ones may be
+ * absent. The order matters at the top: resolving the later ones may call the first ones.
+ * native/libzio.map lists the same names; a test compares the two. */
+#ifndef ZIO_HOOK_TABLE_H
+#define ZIO_HOOK_TABLE_H
+
+#include <sched.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* clang-format off */
+#define ZIO_MEMORY_HOOKS(X) \
+  X(REQUIRED, void,    free,    (void *)) \
+  X(REQUIRED, void *,  realloc, (void *, size_t)) \
+  X(REQUIRED, void *,  memcpy,  (void *, const void *, size_t)) \
+  X(REQUIRED, void *,  memmove, (void *, const void *, size_t)) \
+  X(REQUIRED, void *,  memset,  (void *, int, size_t)) \
+  X(REQUIRED, void *,  mempcpy, (void *, const void *, size_t)) \
+  X(REQUIRED, void,    bcopy,   (const void *, void *, size_t)) \
+  X(OPTIONAL, void *,  __memcpy_chk,  (void *, const void *, size_t, size_t)) \
+  X(OPTIONAL, void *,  __memmove_chk, (void *, const void *, size_t, size_t)) \
+  X(OPTIONAL, void *,  __mempcpy_chk, (void *, const void *, size_t, size_t)) \
+  X(OPTIONAL, void *,  __memset_chk,  (void *, int, size_t, size_t))
+
+#define ZIO_INPUT_HOOKS(X) \
+  X(REQUIRED, ssize_t, read,     (int, void *, size_t)) \
+  X(REQUIRED, ssize_t, pread,    (int, void *, size_t, off_t)) \
+  X(REQUIRED, ssize_t, pread64,  (int, void *, size_t, off_t)) \
+  X(REQUIRED, ssize_t, readv,    (int, const struct iovec *, int)) \
+  X(REQUIRED, ssize_t, preadv,   (int, const struct iovec *, int, off_t)) \
+  X(REQUIRED, ssize_t, preadv64, (int, const struct iovec *, int, off_t)) \
+  X(OPTIONAL, ssize_t, preadv2,  (int, const struct iovec *, int, off_t, int)) \
+  X(OPTIONAL, ssize_t, preadv64v2, (int, const struct iovec *, int, off_t, int)) \
+  X(REQUIRED, ssize_t, recv,     (int, void *, size_t, int)) \
+  X(REQUIRED, ssize_t, recvfrom, (int, void *, size_t, int, struct sockaddr *, socklen_t *)) \
+  X(REQUIRED, ssize_t, recvmsg,  (int, struct msghdr *, int)) \
+  X(OPTIONAL, int,     recvmmsg, (int, struct mmsghdr *, unsigned, int, struct timespec *)) \
+  X(OPTIONAL, ssize_t, __read_chk,     (int, void *, size_t, size_t)) \
+  X(OPTIONAL, ssize_t, __pread_chk,    (int, void *, size_t, off_t, size_t)) \
+  X(OPTIONAL, ssize_t, __pread64_chk,  (int, void *, size_t, off_t, size_t)) \
+  X(OPTIONAL, ssize_t, __recv_chk,     (int, void *, size_t, size_t, int)) \
+  X(OPTIONAL, ssize_t, __recvfrom_chk, (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *))
+
+#define ZIO_OUTPUT_HOOKS(X) \
+  X(REQUIRED, ssize_t, write,     (int, const void *, size_t)) \
+  X(REQUIRED, ssize_t, pwrite,    (int, const void *, size_t, off_t)) \
+  X(REQUIRED, ssize_t, pwrite64,  (int, const void *, size_t, off_t)) \
+  X(REQUIRED, ssize_t, writev,    (int, const struct iovec *, int)) \
+  X(REQUIRED, ssize_t, pwritev,   (int, const struct iovec *, int, off_t)) \
+  X(REQUIRED, ssize_t, pwritev64, (int, const struct iovec *, int, off_t)) \
+  X(OPTIONAL, ssize_t, pwritev2,  (int, const struct iovec *, int, off_t, int)) \
+  X(OPTIONAL, ssize_t, pwritev64v2, (int, const struct iovec *, int, off_t, int)) \
+  X(REQUIRED, ssize_t, send,      (int, const void *, size_t, int)) \
+  X(REQUIRED, ssize_t, sendto,    (int, const void *, size_t, int, const struct sockaddr *, socklen_t)) \
+  X(REQUIRED, ssize_t, sendmsg,   (int, const struct msghdr *, int)) \
+  X(OPTIONAL, int,     sendmmsg,  (int, struct mmsghdr *, unsigned, int))
+
+#define ZIO_MAPPING_HOOKS(X) \
+  X(REQUIRED, void *, mmap,     (void *, size_t, int, int, int, off_t)) \
+  X(REQUIRED, void *, mmap64,   (void *, size_t, int, int, int, off_t)) \
+  X(REQUIRED, int,    munmap,   (void *, size_t)) \
+  X(REQUIRED, void *, mremap,   (void *, size_t, size_t, int, ...)) \
+  X(REQUIRED, int,    madvise,  (void *, size_t, int)) \
+  X(REQUIRED, int,    mprotect, (void *, size_t, int)) \
+  X(REQUIRED, int,    mlock,    (const void *, size_t)) \
+  X(OPTIONAL, int,    mlock2,   (const void *, size_t, unsigned))
+
+#define ZIO_PROCESS_HOOKS(X) \
+  X(OPTIONAL, pid_t, _Fork,     (void)) \
+  X(REQUIRED, int,   clone,     (int (*)(void *), void *, int, void *, ...)) \
+  X(REQUIRED, long,  syscall,   (long, ...)) \
+  X(REQUIRED, int,   setuid,    (uid_t)) \
+  X(REQUIRED, int,   setgid,    (gid_t)) \
+  X(REQUIRED, int,   seteuid,   (uid_t)) \
+  X(REQUIRED, int,   setegid,   (gid_t)) \
+  X(REQUIRED, int,   setreuid,  (uid_t, uid_t)) \
+  X(REQUIRED, int,   setregid,  (gid_t, gid_t)) \
+  X(REQUIRED, int,   setresuid, (uid_t, uid_t, uid_t)) \
+  X(REQUIRED, int,   setresgid, (gid_t, gid_t, gid_t)) \
+  X(REQUIRED, int,   setgroups, (size_t, const gid_t *)) \
+  X(REQUIRED, int,   unshare,   (int)) \
+  X(REQUIRED, int,   setns,     (int, int))
+
+/* Not ours, but called: X as above. */
+#define ZIO_BORROWED(X) \
+  X(REQUIRED, size_t, malloc_usable_size, (void *)) \
+  X(REQUIRED, void *, malloc,             (size_t))
+
+#define ZIO_HOOKS(X) \
+  ZIO_MEMORY_HOOKS(X) ZIO_INPUT_HOOKS(X) ZIO_OUTPUT_HOOKS(X) ZIO_MAPPING_HOOKS(X) ZIO_PROCESS_HOOKS(X)
+/* clang-format on */
+
+/* The functions behind the hooks: what the program would have called without us. NULL until
+ * resolved; ZIO_REAL resolves on first use. */
+struct zio__real {
+#define ZIO_REAL_POINTER(need, result, name, parameters) result(*name) parameters;
+    ZIO_HOOKS(ZIO_REAL_POINTER)
+    ZIO_BORROWED(ZIO_REAL_POINTER)
+#undef ZIO_REAL_POINTER
+};
+extern struct zio__real zio__real;
+void zio__resolve_real(void);
+/* The first REQUIRED name that could not be found, or NULL. */
+const char *zio__missing_real(void);
+
+#define ZIO_REAL(name)                                                                             \
+    (__builtin_expect(zio__real.name == NULL, 0) ? zio__resolve_real() : (void)0, zio__real.name)
+
+#define ZIO_EXPORT __attribute__((visibility("default")))
+/* Where the program called the hook: what the policy learns by. */
+#define ZIO_SITE() ((uintptr_t)__builtin_return_address(0))
+
+#endif

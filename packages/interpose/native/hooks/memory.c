@@ -1,0 +1,164 @@
+/* The copy hooks. They run inside allocators and before main, thousands of times a message:
+ * below the threshold they are one compare and a jump. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../boot.h"
+#include "../instance.h"
+#include "../policy.h"
+#include "bytes.h"
+#include "hook_table.h"
+
+void __chk_fail(void) __attribute__((noreturn));
+
+enum { PIECES = 24 };
+
+/* A real copy of viewed memory reads the origins, so that no page of the source faults. */
+static bool copy_from_origins(unsigned char *to, const void *from, size_t length) {
+    struct iovec pieces[PIECES];
+    struct zio_origin *origins[PIECES];
+    int count = zio_tracker_translate(&zio__tracker, from, length, pieces, origins, PIECES);
+    if (count <= 0)
+        return false;
+    for (int i = 0; i < count; i++) {
+        zio__real.memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
+        to += pieces[i].iov_len;
+    }
+    zio_tracker_release(origins, count);
+    return true;
+}
+
+static bool overlaps(const void *a, const void *b, size_t length) {
+    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+    return x < y + length && y < x + length;
+}
+
+static void *copy(void *to, const void *from, size_t length, uintptr_t return_address) {
+    if (!zio__real.memmove)
+        return zio__boot_memmove(to, from, length);
+    if (!atomic_load_explicit(&zio__on, memory_order_acquire))
+        return zio__real.memmove(to, from, length);
+    if (zio_tracker_may_hold(&zio__tracker, from, length)) {
+        uint16_t site = zio__policy_site(return_address);
+        if (zio__policy_elides(site, length) &&
+            zio_tracker_copy(&zio__tracker, to, from, length, site)) {
+            zio__policy_elided(site, length);
+            return to;
+        }
+        if (!overlaps(to, from, length)) {
+            zio_tracker_overwrite(&zio__tracker, to, length);
+            if (copy_from_origins(to, from, length))
+                return to;
+        }
+    } else if (zio_tracker_may_hold(&zio__tracker, to, length)) {
+        zio_tracker_overwrite(&zio__tracker, to, length);
+    }
+    return zio__real.memmove(to, from, length);
+}
+
+static void *set(void *to, int value, size_t length) {
+    if (!zio__real.memset)
+        return zio__boot_memset(to, value, length);
+    if (atomic_load_explicit(&zio__on, memory_order_acquire) &&
+        zio_tracker_may_hold(&zio__tracker, to, length)) {
+        if ((unsigned char)value == 0) {
+            zio_tracker_zero(&zio__tracker, to, length);
+            return to;
+        }
+        zio_tracker_overwrite(&zio__tracker, to, length);
+    }
+    return zio__real.memset(to, value, length);
+}
+
+ZIO_EXPORT void *memcpy(void *to, const void *from, size_t length) {
+    if (zio__is_small(length))
+        return zio__real.memcpy(to, from, length);
+    return copy(to, from, length, ZIO_SITE());
+}
+
+ZIO_EXPORT void *memmove(void *to, const void *from, size_t length) {
+    if (zio__is_small(length))
+        return zio__real.memmove(to, from, length);
+    return copy(to, from, length, ZIO_SITE());
+}
+
+ZIO_EXPORT void *mempcpy(void *to, const void *from, size_t length) {
+    if (zio__is_small(length))
+        return zio__real.mempcpy(to, from, length);
+    return (unsigned char *)copy(to, from, length, ZIO_SITE()) + length;
+}
+
+ZIO_EXPORT void bcopy(const void *from, void *to, size_t length) {
+    if (zio__is_small(length))
+        zio__real.memmove(to, from, length);
+    else
+        copy(to, from, length, ZIO_SITE());
+}
+
+ZIO_EXPORT void *memset(void *to, int value, size_t length) {
+    if (zio__is_small(length))
+        return zio__real.memset(to, value, length);
+    return set(to, value, length);
+}
+
+ZIO_EXPORT void *__memcpy_chk(void *to, const void *from, size_t length, size_t room) {
+    if (length > room)
+        __chk_fail();
+    return zio__is_small(length) ? zio__real.memcpy(to, from, length)
+                                 : copy(to, from, length, ZIO_SITE());
+}
+
+ZIO_EXPORT void *__memmove_chk(void *to, const void *from, size_t length, size_t room) {
+    if (length > room)
+        __chk_fail();
+    return zio__is_small(length) ? zio__real.memmove(to, from, length)
+                                 : copy(to, from, length, ZIO_SITE());
+}
+
+ZIO_EXPORT void *__mempcpy_chk(void *to, const void *from, size_t length, size_t room) {
+    if (length > room)
+        __chk_fail();
+    return mempcpy(to, from, length);
+}
+
+ZIO_EXPORT void *__memset_chk(void *to, int value, size_t length, size_t room) {
+    if (length > room)
+        __chk_fail();
+    return zio__is_small(length) ? zio__real.memset(to, value, length) : set(to, value, length);
+}
+
+/* The program's view of a block: nothing of it matters after free. The size is asked for
+ * only where views can be. */
+static size_t viewed_size(void *block) {
+    if (!block || !zio_tracker_may_hold(&zio__tracker, block, 1))
+        return 0;
+    return ZIO_REAL(malloc_usable_size)(block);
+}
+
+ZIO_EXPORT void free(void *block) {
+    if (__builtin_expect(atomic_load_explicit(&zio__tracker.map.count, memory_order_relaxed) != 0,
+                         0)) {
+        size_t size = viewed_size(block);
+        if (size >= 4096)
+            zio_tracker_discard(&zio__tracker, block, size);
+    }
+    ZIO_REAL(free)(block);
+}
+
+/* A block that grows beyond its room and shows origins gets new room and the same views; the
+ * allocator's own copy, or mremap, would touch every page. A failure leaves it as it was. */
+ZIO_EXPORT void *realloc(void *block, size_t length) {
+    size_t size = 0;
+    if (atomic_load_explicit(&zio__tracker.map.count, memory_order_relaxed) != 0)
+        size = viewed_size(block);
+    if (size < 4096 || length <= size || zio__is_small(size))
+        return ZIO_REAL(realloc)(block, length);
+    void *grown = ZIO_REAL(malloc)(length);
+    if (!grown)
+        return NULL;
+    copy(grown, block, size, ZIO_SITE());
+    zio_tracker_discard(&zio__tracker, block, size);
+    zio__real.free(block);
+    return grown;
+}

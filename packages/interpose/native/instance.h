@@ -1,0 +1,55 @@
+/* The one instance of zIO in a process: its settings, its tracker, its counters. Only the
+ * preload library owns process-wide state; everything below takes handles. */
+#ifndef ZIO_INSTANCE_H
+#define ZIO_INSTANCE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zio/tracker.h>
+
+#include "config_table.h"
+
+struct zio__settings {
+    enum zio_policy policy;
+    uint64_t threshold;    /* bytes */
+    uint64_t memory_limit; /* bytes; never 0 here */
+    const char *stats;     /* a directory, or NULL */
+    const char *log;       /* a file, "stderr", or NULL */
+    uint32_t disabled;     /* enum zio_kernel_feature */
+};
+
+/* Reads the environment; a value that makes no sense is replaced by its default. */
+void zio__settings_read(struct zio__settings *settings);
+
+extern struct zio__settings zio__settings;
+extern struct zio_tracker zio__tracker;
+
+/* Calls of fewer bytes go straight to libc: 0 until the instance is set up (the slow path
+ * then finds out that it is early), SIZE_MAX when zIO is off. */
+extern _Atomic size_t zio__threshold;
+/* Set once the constructor has run and zIO is on. */
+extern _Atomic bool zio__on;
+
+static inline bool zio__is_small(size_t length) {
+    return __builtin_expect(length < atomic_load_explicit(&zio__threshold, memory_order_relaxed),
+                            1);
+}
+
+/* Whether views may be made now by this thread; starts the tracker. When userfaultfd turns
+ * out to be unusable, every hook becomes a plain call from then on. */
+bool zio__ready(void);
+
+/* stats.c: the shared page. open: in the constructor and in a forked child. */
+void zio__stats_open(void);
+void zio__stats_close(void);
+void zio__stats_state(const char *state);
+/* Gauges are written when they have changed. */
+void zio__stats_gauges(void);
+
+/* log.c: one line to ZIO_LOG, if set. Async-signal-safe, no malloc. */
+void zio__log(const char *text, const char *detail);
+
+#endif

@@ -1,0 +1,137 @@
+/* Input into origins: [head, origin, tail] instead of the program's buffer, so that the
+ * kernel itself fills the fringes and finds bad pointers there (TRAPS 19); then the origin's
+ * bytes are published as views. */
+#include "redirect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <zio/syscall.h>
+
+#include "instance.h"
+#include "policy.h"
+#include "thread_state.h"
+
+enum {
+    PROGRAM_PIECES_MAX = 16,
+    REDIRECTED_MAX = 4,
+    PIECES_MAX = PROGRAM_PIECES_MAX + 2 * REDIRECTED_MAX
+};
+
+struct redirection {
+    struct iovec pieces[PIECES_MAX];
+    int count;
+    int slice_count;
+    int slice_piece[REDIRECTED_MAX];       /* index into pieces */
+    unsigned char *target[REDIRECTED_MAX]; /* where the program expects the bytes */
+    struct zio__slice slices[REDIRECTED_MAX];
+};
+
+bool zio__kind_takes_pieces(int fd) {
+    struct stat status;
+    if (zio_syscall(SYS_fstat, fd, &status) != 0)
+        return false;
+    if (S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode))
+        return true;
+    if (!S_ISREG(status.st_mode))
+        return false;
+    long flags = zio_syscall(SYS_fcntl, fd, F_GETFL);
+    return flags >= 0 && !(flags & O_DIRECT);
+}
+
+static void add_piece(struct redirection *plan, void *base, size_t length) {
+    if (length > 0)
+        plan->pieces[plan->count++] = (struct iovec){base, length};
+}
+
+/* False: this piece stays the program's. */
+static bool add_redirected(struct redirection *plan, const struct iovec *piece) {
+    struct zio_input_plan layout;
+    unsigned char *base = piece->iov_base;
+    if (plan->slice_count == REDIRECTED_MAX ||
+        !zio_tracker_plan_input(&zio__tracker, base, piece->iov_len, &layout))
+        return false;
+    struct zio__slice *slice = &plan->slices[plan->slice_count];
+    if (zio__slice_take(slice, (uintptr_t)base + layout.head, layout.middle) != 0) {
+        zio_tracker_count(&zio__tracker, ZIO_COUNT_memory_limit, 1);
+        return false;
+    }
+    add_piece(plan, base, layout.head);
+    plan->slice_piece[plan->slice_count] = plan->count;
+    plan->target[plan->slice_count++] = base + layout.head;
+    add_piece(plan, slice->origin->data + slice->offset, layout.middle);
+    add_piece(plan, base + layout.head + layout.middle, layout.tail);
+    return true;
+}
+
+static bool is_worth_it(const struct iovec *iov, int count, uint16_t site) {
+    size_t total = 0;
+    bool large = false, viewed = false;
+    if (count <= 0 || count > PROGRAM_PIECES_MAX)
+        return false;
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len > SSIZE_MAX - total)
+            return false; /* EINVAL from the kernel */
+        total += iov[i].iov_len;
+        large = large || !zio__is_small(iov[i].iov_len);
+        viewed = viewed || zio_tracker_may_hold(&zio__tracker, iov[i].iov_base, iov[i].iov_len);
+    }
+    return viewed || (large && zio__policy_redirects(site, total));
+}
+
+static void publish(struct redirection *plan, ssize_t received, uint16_t site) {
+    size_t left = received > 0 ? (size_t)received : 0;
+    for (int piece = 0, next = 0; next < plan->slice_count; piece++) {
+        size_t length = plan->pieces[piece].iov_len, got = left < length ? left : length;
+        left -= got;
+        if (piece != plan->slice_piece[next])
+            continue;
+        struct zio__slice *slice = &plan->slices[next];
+        atomic_store_explicit(&slice->origin->filled, slice->offset + got, memory_order_release);
+        if (got > 0) {
+            if (zio__is_small(got))
+                zio_tracker_count(&zio__tracker, ZIO_COUNT_short_input, 1);
+            zio_tracker_count(&zio__tracker, ZIO_COUNT_redirected_bytes, got);
+            zio_tracker_publish(&zio__tracker, plan->target[next], got, slice->origin,
+                                slice->offset, site);
+        }
+        zio__slice_give_back(slice, got);
+        next++;
+    }
+}
+
+ssize_t zio__redirect(int fd, const struct iovec *iov, int count, uintptr_t return_address,
+                      zio__issue *issue, void *call) {
+    uint16_t site = zio__policy_site(return_address);
+    int saved = errno;
+    if (!is_worth_it(iov, count, site) || !zio__ready())
+        return issue(call, iov, count);
+    if (fd >= 0 && !zio__kind_takes_pieces(fd)) {
+        zio_tracker_count(&zio__tracker, ZIO_COUNT_descriptor_kind, 1);
+        return issue(call, iov, count);
+    }
+    struct redirection plan;
+    plan.count = plan.slice_count = 0;
+    size_t total = 0;
+    for (int i = 0; i < count; i++) {
+        total += iov[i].iov_len;
+        bool small = zio__is_small(iov[i].iov_len) &&
+                     !zio_tracker_may_hold(&zio__tracker, iov[i].iov_base, iov[i].iov_len);
+        if (small || !add_redirected(&plan, &iov[i]))
+            add_piece(&plan, iov[i].iov_base, iov[i].iov_len);
+    }
+    errno = saved;
+    if (plan.slice_count == 0)
+        return issue(call, iov, count);
+    ssize_t received = issue(call, plan.pieces, plan.count);
+    saved = errno;
+    publish(&plan, received, site);
+    if (received < 0 && saved == EINVAL)
+        return issue(call, iov, count);
+    if (received > 0)
+        zio__policy_received(site, total, (size_t)received);
+    zio__stats_gauges();
+    errno = saved;
+    return received;
+}

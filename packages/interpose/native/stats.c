@@ -1,0 +1,176 @@
+/* The counters page of this process: zio/stats.h describes it. With ZIO_STATS a file in that
+ * directory that stays after exit; otherwise one in a private directory of the user under
+ * /dev/shm that goes with the process. Without either the counters are private memory. */
+#include "instance.h"
+
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sys/mman.h>
+#include <zio/syscall.h>
+
+#include "bytes.h"
+
+enum { HEADER_BYTES = 256, ATTEMPTS = 64 };
+#define PAGE_BYTES (HEADER_BYTES + ZIO_COUNTER_COUNT * sizeof(struct zio_stats_counter))
+
+static struct zio_stats_counter fallback[ZIO_COUNTER_COUNT];
+static struct zio_stats_header *page;
+static char page_path[512];
+static int page_pid;
+
+static size_t put_text(char *to, size_t at, size_t room, const char *text) {
+    while (*text && at + 1 < room)
+        to[at++] = *text++;
+    to[at] = 0;
+    return at;
+}
+
+static size_t put_number(char *to, size_t at, size_t room, uint64_t number) {
+    char digits[24];
+    size_t count = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (count > 0 && at + 1 < room)
+        to[at++] = digits[--count];
+    to[at] = 0;
+    return at;
+}
+
+static long read_file(const char *path, char *text, size_t room) {
+    long fd = zio_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    long length = zio_syscall(SYS_read, fd, text, room - 1);
+    zio_syscall(SYS_close, fd);
+    text[length > 0 ? length : 0] = 0;
+    return length > 0 ? length : 0;
+}
+
+/* Field 22 of /proc/self/stat, counted after the command's closing bracket. */
+static uint64_t start_ticks(void) {
+    char text[1024];
+    long length = read_file("/proc/self/stat", text, sizeof text), at = length;
+    while (at > 0 && text[at] != ')')
+        at--;
+    for (int field = 2; at < length && field < 22; at++)
+        if (text[at] == ' ')
+            field++;
+    uint64_t value = 0;
+    for (; at < length && text[at] >= '0' && text[at] <= '9'; at++)
+        value = value * 10 + (uint64_t)(text[at] - '0');
+    return value;
+}
+
+/* <directory>/<pid>.<start>.<n>: a pid that execs makes a further file. */
+static long create_page(uint64_t ticks) {
+    char base[400];
+    size_t length;
+    page_pid = (int)zio_syscall(SYS_getpid);
+    if (zio__settings.stats) {
+        length = put_text(base, 0, sizeof base, zio__settings.stats);
+    } else {
+        length = put_text(base, 0, sizeof base, "/dev/shm/zio-");
+        length = put_number(base, length, sizeof base, (uint64_t)zio_syscall(SYS_geteuid));
+        zio_syscall(SYS_mkdirat, AT_FDCWD, base, 0700);
+    }
+    long directory =
+        zio_syscall(SYS_openat, AT_FDCWD, base, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (directory < 0)
+        return directory;
+    long fd = -1;
+    for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
+        char name[96];
+        size_t at = put_number(name, 0, sizeof name, (uint64_t)page_pid);
+        at = put_text(name, at, sizeof name, ".");
+        at = put_number(name, at, sizeof name, ticks);
+        at = put_text(name, at, sizeof name, ".");
+        put_number(name, at, sizeof name, attempt);
+        fd = zio_syscall(SYS_openat, directory, name,
+                         O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd != -EEXIST) {
+            length = put_text(page_path,
+                              put_text(page_path, put_text(page_path, 0, sizeof page_path, base),
+                                       sizeof page_path, "/"),
+                              sizeof page_path, name);
+            break;
+        }
+    }
+    zio_syscall(SYS_close, directory);
+    (void)length;
+    return fd;
+}
+
+static void describe(struct zio_stats_counter *counters) {
+    size_t i = 0;
+#define DESCRIBE(id, path, unit)                                                                   \
+    put_text(counters[i].name, 0, sizeof counters[i].name, path);                                  \
+    counters[i++].kind = unit;
+    ZIO_TRACKER_COUNTERS(DESCRIBE)
+#undef DESCRIBE
+}
+
+void zio__stats_open(void) {
+    static const char *const policies[] = {"always", "learn", "off"};
+    uint64_t ticks = start_ticks();
+    page = NULL;
+    describe(fallback);
+    zio_tracker_set_counters(&zio__tracker, fallback);
+    long fd = create_page(ticks);
+    if (fd < 0)
+        return;
+    if (zio_syscall(SYS_ftruncate, fd, PAGE_BYTES) == 0) {
+        long mapped =
+            zio_syscall(SYS_mmap, 0, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (mapped > 0 || mapped < -4095)
+            page = (struct zio_stats_header *)mapped;
+    }
+    zio_syscall(SYS_close, fd);
+    if (!page) {
+        zio_syscall(SYS_unlinkat, AT_FDCWD, page_path, 0);
+        return;
+    }
+    page->version = ZIO_STATS_VERSION;
+    page->header_bytes = HEADER_BYTES;
+    page->counter_bytes = sizeof(struct zio_stats_counter);
+    page->counter_count = ZIO_COUNTER_COUNT;
+    page->pid = page_pid;
+    page->parent_pid = (int)zio_syscall(SYS_getppid);
+    page->start_ticks = ticks;
+    put_text(page->policy, 0, sizeof page->policy, policies[zio__settings.policy]);
+    put_text(page->state, 0, sizeof page->state, "idle");
+    char command[64];
+    long length = read_file("/proc/self/comm", command, sizeof command);
+    if (length > 0)
+        command[length - 1] = 0;
+    put_text(page->command, 0, sizeof page->command, length > 0 ? command : "");
+    struct zio_stats_counter *counters = (void *)((char *)page + HEADER_BYTES);
+    describe(counters);
+    zio_tracker_set_counters(&zio__tracker, counters);
+    atomic_thread_fence(memory_order_release);
+    page->magic = ZIO_STATS_MAGIC;
+}
+
+/* The mapping stays: late calls may still count. */
+void zio__stats_close(void) {
+    if (!page || zio__settings.stats || page_pid != (int)zio_syscall(SYS_getpid))
+        return;
+    zio_syscall(SYS_unlinkat, AT_FDCWD, page_path, 0);
+}
+
+void zio__stats_state(const char *state) {
+    if (page)
+        put_text(page->state, 0, sizeof page->state, state);
+}
+
+void zio__stats_gauges(void) {
+    struct zio_stats_counter *counters = zio__tracker.counters;
+    if (!counters)
+        return;
+    atomic_store_explicit(&counters[ZIO_COUNT_views].value, atomic_load(&zio__tracker.map.count),
+                          memory_order_relaxed);
+    atomic_store_explicit(&counters[ZIO_COUNT_origins].value,
+                          atomic_load(&zio__tracker.pool.live_count), memory_order_relaxed);
+    atomic_store_explicit(&counters[ZIO_COUNT_origin_bytes].value,
+                          atomic_load(&zio__tracker.pool.capacity_bytes), memory_order_relaxed);
+}

@@ -1,0 +1,28 @@
+/* What each thread keeps: the origin it is filling, and those in use by a call that has not
+ * returned (reclaimed when the thread ends inside it, by cancellation or longjmp).
+ * Thread-local, initial-exec, so that reaching it allocates nothing. */
+#ifndef ZIO_THREAD_STATE_H
+#define ZIO_THREAD_STATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zio/origin.h>
+
+/* Part of an origin, for one input. */
+struct zio__slice {
+    struct zio_origin *origin;
+    size_t offset; /* congruent to the program's address modulo the page size */
+    unsigned slot;
+};
+
+/* Room for `bytes` at an offset congruent to `address` modulo the page. Successive inputs
+ * continue in the same origin, so that a message received in parts is one view. 0, or
+ * ZIO_ENOMEM (memory limit), or ZIO_EAGAIN (too many calls left unfinished). */
+int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes);
+/* `used` bytes from the slice's offset are final now. Drops the slice. */
+void zio__slice_give_back(struct zio__slice *slice, size_t used);
+
+void zio__thread_set_up(void);
+
+#endif
