@@ -3,5 +3,5 @@ import { packageOptions } from "../../tsup.base.js";
 
 export default defineConfig([
   packageOptions(["src/index.ts"]),
-  packageOptions(["src/cli.ts"], { format: ["esm"], dts: false }),
+  packageOptions(["src/cli.ts", "src/launch.ts"], { format: ["esm"], dts: false }),
 ]);

@@ -1,14 +1,29 @@
 #!/usr/bin/env node
-import { Command } from "commander";
-import { packageVersion } from "./version.js";
+import { ZioError } from "@zio/core";
+import { usageError } from "./commands/setting-options.js";
+import { CommandError, exitStatus } from "./exit-status.js";
+import { say } from "./messages.js";
+import { createProgram } from "./program.js";
 
-const program = new Command("zio").version(packageVersion).description("Run programs with their IO copies elided.");
+/** The status for an error, after a line about it. Errors that nobody expected are shown whole. */
+function report(error: unknown, words: readonly string[]): number {
+  if (error instanceof CommandError) {
+    say(error.message);
+    return error.status;
+  }
+  if (error instanceof ZioError) {
+    say(error.message);
+    return exitStatus.failure;
+  }
+  const { code } = error as { code?: string };
+  const command = words[0] !== undefined && code !== "commander.unknownCommand" ? `zio ${words[0]}` : "zio";
+  const wrong = usageError(error, command);
+  return wrong ? report(wrong, words) : 0;
+}
 
-program
-  .command("demo")
-  .description("compare an echo server plain and under zIO")
-  .action(() => {
-    process.stderr.write("zio: the demo is not in this version yet\n");
-  });
-
-await program.parseAsync();
+const words = process.argv.slice(2);
+try {
+  await (await createProgram(words)).parseAsync();
+} catch (error) {
+  process.exitCode = report(error, words);
+}

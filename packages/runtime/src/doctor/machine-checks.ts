@@ -1,0 +1,170 @@
+// The checks of the machine and of this process's limits, apart from userfaultfd itself.
+import { accessSync, constants } from "node:fs";
+import { release, totalmem } from "node:os";
+import { launcherPath, libraryPath } from "@zio/interpose";
+import { isPrivateDirectory, userStatsDirectory } from "../stats/directory.js";
+import { type Check, good } from "./check.js";
+import { cgroupLimit, describeBytes, readNumber, readText, softLimit, statusField } from "./proc.js";
+
+/** What each kernel brought, the newest first: without it zIO does what the text says. */
+const kernelSteps = [
+  { version: [6, 11], without: "the memory map is read from /proc as text" },
+  { version: [6, 8], without: "pages are copied instead of moved (no UFFDIO_MOVE)" },
+  { version: [6, 1], without: "only root, or vm.unprivileged_userfaultfd, gives userfaultfd (no /dev/userfaultfd)" },
+] as const;
+const oldestKernel = [5, 7] as const;
+
+function isOlder(version: readonly number[], than: readonly number[]): boolean {
+  const [major = 0, minor = 0] = version;
+  return major < than[0]! || (major === than[0] && minor < than[1]!);
+}
+
+/** The check of a kernel's release name. */
+export function checkKernel(name = release()): Check {
+  const [id, title] = ["kernel", "Linux"];
+  const version = name.split(/[.-]/).slice(0, 2).map(Number);
+  if (process.platform !== "linux") {
+    return { id, title, state: "missing", reason: `this is ${process.platform}`, fix: "run on Linux" };
+  }
+  if (isOlder(version, oldestKernel)) {
+    return {
+      id,
+      title,
+      state: "missing",
+      reason: `${name} is too old`,
+      fix: `use Linux ${oldestKernel.join(".")} or newer`,
+    };
+  }
+  const lost = kernelSteps.filter((step) => isOlder(version, step.version));
+  const [newest] = lost;
+  if (!newest) return good(id, title, name);
+  const reason = `${name}: ${lost.map(({ without }) => without).join("; ")}`;
+  return { id, title, state: "limited", reason, fix: `Linux ${newest.version.join(".")} has all of it` };
+}
+
+function checkLibrary(): Check {
+  const [id, title] = ["library", "libzio.so"];
+  try {
+    const path = libraryPath();
+    if (launcherPath()) return good(id, title, path);
+    return {
+      id,
+      title,
+      state: "missing",
+      reason: "zio-launch is not built",
+      fix: "run `npm run setup` in the checkout",
+    };
+  } catch (error) {
+    return {
+      id,
+      title,
+      state: "missing",
+      reason: (error as Error).message,
+      fix: "run `npm run setup` in the checkout",
+    };
+  }
+}
+
+function checkLibc(): Check {
+  const [id, title] = ["libc", "C library"];
+  const report = process.report as unknown as {
+    excludeNetwork?: boolean;
+    getReport(): { header: { glibcVersionRuntime?: string } };
+  };
+  report.excludeNetwork = true; // else it asks for the names of addresses
+  const version = report.getReport().header.glibcVersionRuntime;
+  if (version) return good(id, title, `glibc ${version}`);
+  return { id, title, state: "missing", reason: "this is not glibc", fix: "zIO needs glibc; use an image that has it" };
+}
+
+function checkSeccomp(): Check {
+  const [id, title] = ["seccomp", "seccomp"];
+  const mode = statusField("Seccomp");
+  if (mode === "0") return good(id, title, "no filter");
+  if (mode === undefined) return { id, title, state: "unknown", reason: "the kernel does not tell", fix: "" };
+  const filters = statusField("Seccomp_filters") ?? "some";
+  const fix = "if userfaultfd is refused, allow it in the profile (docker: --security-opt seccomp=PROFILE)";
+  return { id, title, state: "limited", reason: `${filters} filters are active`, fix };
+}
+
+function checkMapCount(): Check {
+  const [id, title] = ["map-count", "vm.max_map_count"];
+  const count = readNumber("/proc/sys/vm/max_map_count");
+  if (count === undefined) return { id, title, state: "unknown", reason: "it cannot be read", fix: "" };
+  if (count >= 65530) return good(id, title, String(count));
+  return {
+    id,
+    title,
+    state: "limited",
+    reason: `${count}: fewer buffers can be views at a time`,
+    fix: "sysctl vm.max_map_count=65530",
+  };
+}
+
+function checkAddressSpace(): Check {
+  const [id, title] = ["address-space", "address space"];
+  const limit = softLimit("Max address space") ?? Number.POSITIVE_INFINITY;
+  if (limit !== Number.POSITIVE_INFINITY) {
+    const reason = `limited to ${describeBytes(limit)} (RLIMIT_AS): nothing is reserved ahead`;
+    return { id, title, state: "limited", reason, fix: "ulimit -v unlimited" };
+  }
+  if (readText("/proc/sys/vm/overcommit_memory") === "2") {
+    const reason = "memory is not overcommitted: nothing is reserved ahead";
+    return { id, title, state: "limited", reason, fix: "sysctl vm.overcommit_memory=0" };
+  }
+  return good(id, title, "unlimited");
+}
+
+function checkMemory(): Check {
+  const allowed = cgroupLimit("memory");
+  const memoryBytes = Math.min(allowed ?? Number.POSITIVE_INFINITY, totalmem());
+  const [id, title] = ["memory", "memory"];
+  const whose = allowed !== undefined && allowed < totalmem() ? "by the cgroup" : "of the machine";
+  return good(
+    id,
+    title,
+    `${describeBytes(memoryBytes)} ${whose}; origins take at most a quarter, unless ZIO_MEMORY_LIMIT says else`,
+  );
+}
+
+function checkThreads(): Check {
+  const [id, title] = ["threads", "threads"];
+  const limit = Math.min(
+    softLimit("Max processes") ?? Number.POSITIVE_INFINITY,
+    cgroupLimit("pids") ?? Number.POSITIVE_INFINITY,
+  );
+  if (limit >= 64) return good(id, title, limit === Number.POSITIVE_INFINITY ? "unlimited" : `up to ${limit}`);
+  return {
+    id,
+    title,
+    state: "limited",
+    reason: `only ${limit} are allowed and zIO needs one in each process`,
+    fix: "ulimit -u, or pids.max of the cgroup",
+  };
+}
+
+function checkCounters(): Check {
+  const [id, title] = ["counters", "counters"];
+  const directory = userStatsDirectory();
+  if (isPrivateDirectory(directory)) return good(id, title, directory);
+  try {
+    accessSync("/dev/shm", constants.W_OK);
+    return good(id, title, `${directory} will be made`);
+  } catch {
+    return {
+      id,
+      title,
+      state: "limited",
+      reason: "/dev/shm cannot be written: no live counters",
+      fix: "mount a tmpfs on /dev/shm, or set ZIO_STATS to a directory",
+    };
+  }
+}
+
+/** Everything but userfaultfd, in the order for people. */
+export function machineChecks(): { before: Check[]; after: Check[] } {
+  return {
+    before: [checkKernel(), checkLibc(), checkLibrary()],
+    after: [checkSeccomp(), checkMapCount(), checkAddressSpace(), checkMemory(), checkThreads(), checkCounters()],
+  };
+}

@@ -1,0 +1,40 @@
+// What `zio run` needs of Node, apart from the CLI so that it loads quickly: planning before the program, and recording
+// the counters after it. Started by bin/zio and by zio-launch only.
+import { readFileSync, unlinkSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseRun } from "./commands/run.js";
+import { CommandError } from "./exit-status.js";
+import { answer, say } from "./messages.js";
+import { EnvironmentBytes, splitAtNul } from "./run/environment-bytes.js";
+import { writePlan } from "./run/launch-plan.js";
+import { prepareRun } from "./run/prepare-run.js";
+import { recordRun } from "./run/record-run.js";
+
+const script = fileURLToPath(import.meta.url);
+
+/** Prints the plan's file and the launcher; prints nothing where the CLI itself should go on, as for --help. */
+function plan(shell: number, typed: string[]): void {
+  const request = parseRun(typed.slice(1));
+  if (request === undefined) return;
+  // The bytes of the command: those of this process's last arguments.
+  const count = request.command.length;
+  const command = count > 0 ? splitAtNul(readFileSync("/proc/self/cmdline")).slice(-count) : [];
+  const prepared = prepareRun({ ...request, command }, EnvironmentBytes.ofProcess(shell), script);
+  for (const line of prepared.lines) say(line);
+  const file = writePlan(prepared.plan);
+  // The shell may have been killed meanwhile.
+  if (!answer(`${file}\n${prepared.launcher}\n`)) unlinkSync(file);
+}
+
+function main([verb, ...rest]: string[]): void {
+  try {
+    if (verb === "plan") plan(Number(rest[0]), rest.slice(1));
+    else recordRun(rest);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    say(error.message);
+    process.exitCode = error.status;
+  }
+}
+
+main(process.argv.slice(2));

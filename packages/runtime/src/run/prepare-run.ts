@@ -1,0 +1,103 @@
+// Turns the command line of `zio run` into a plan: finds the program, looks whether the library can be preloaded, and
+// settles the environment. Says one line for each thing the user should know and never more than the program's start
+// costs: what is not possible is left out and the program runs.
+import { resolve } from "node:path";
+import { launcherPath, libraryPath, preloadablePath, preloadWith } from "@zio/interpose";
+import { userfaultfdProblem } from "../doctor/userfaultfd.js";
+import { CommandError, exitStatus } from "../exit-status.js";
+import { makeRunDirectory } from "../stats/directory.js";
+import { inspectTarget } from "../target/inspect-target.js";
+import { resolveCommand } from "../target/resolve-command.js";
+import type { EnvironmentBytes } from "./environment-bytes.js";
+import type { LaunchPlan } from "./launch-plan.js";
+import { applySettings, type OptionTexts, problemWithFile } from "./settings.js";
+
+export interface RunRequest {
+  options: OptionTexts;
+  /** Where the counters go when the command has ended. */
+  statsFile: string | undefined;
+  command: readonly Buffer[];
+}
+
+export interface PreparedRun {
+  plan: LaunchPlan;
+  launcher: string;
+  /** For the user, one line each. */
+  lines: string[];
+}
+
+function findProgram(command: readonly Buffer[], environment: EnvironmentBytes): Buffer {
+  const [name] = command;
+  if (name === undefined) {
+    throw new CommandError("no command to run; for example: zio run -- redis-server --port 6379", exitStatus.usage);
+  }
+  const resolution = resolveCommand(name, environment.get("PATH"));
+  if (resolution.found) return resolution.path;
+  const status = resolution.code === "ENOENT" ? exitStatus.notFound : exitStatus.notExecutable;
+  throw new CommandError(`cannot run ${name.toString()}: ${resolution.reason}`, status);
+}
+
+function findLauncher(): string {
+  const launcher = launcherPath();
+  if (launcher !== undefined) return launcher;
+  throw new CommandError(
+    "zio-launch is not built; run `npm run setup` in the checkout, or `npm rebuild @zio/interpose`",
+    exitStatus.failure,
+  );
+}
+
+/** Puts the library in front of LD_PRELOAD. Bytes of the old value stay what they were. */
+function preload(environment: EnvironmentBytes): void {
+  const library = Buffer.from(preloadablePath(libraryPath())).toString("latin1");
+  const value = preloadWith(library, environment.get("LD_PRELOAD")?.toString("latin1"));
+  environment.set("LD_PRELOAD", Buffer.from(value, "latin1"));
+}
+
+/** Adds zIO to the environment where that can work; returns the lines that say why not, or what is different. */
+function addLibrary(path: Buffer, environment: EnvironmentBytes, options: OptionTexts): string[] {
+  const target = inspectTarget(path, environment.get("PATH"));
+  if (!target.preloadable) {
+    if (target.problem === "interpreter-missing")
+      throw new CommandError(`cannot run ${target.path}: ${target.reason}`, exitStatus.notFound);
+    return [`${target.reason}, so it runs unchanged; ${target.fix}`];
+  }
+  const lines = applySettings(environment, options);
+  try {
+    preload(environment);
+  } catch (error) {
+    return [...lines, `${(error as Error).message}; the command runs unchanged`];
+  }
+  const idle =
+    environment.text("ZIO_POLICY") === "off" || environment.text("ZIO_DISABLE")?.split(",").includes("userfaultfd");
+  const problem = idle ? undefined : userfaultfdProblem();
+  return problem ? [...lines, `${problem.reason}, so the command runs unchanged; ${problem.fix}`] : lines;
+}
+
+function planStats(file: string, command: readonly Buffer[], environment: EnvironmentBytes, launchScript: string) {
+  const path = resolve(file);
+  const problem = problemWithFile(path);
+  if (problem) throw new CommandError(`cannot write the counters to ${path}: ${problem}`, exitStatus.usage);
+  const directory = makeRunDirectory();
+  environment.set("ZIO_STATS", directory);
+  return [process.execPath, launchScript, "record", path, directory, ...command];
+}
+
+/**
+ * Plans a run in `environment`, which it changes. `launchScript` is the entry that records the counters afterwards. Throws a
+ * CommandError where the command cannot be started.
+ */
+export function prepareRun(request: RunRequest, environment: EnvironmentBytes, launchScript: string): PreparedRun {
+  const path = findProgram(request.command, environment);
+  const launcher = findLauncher();
+  const lines = addLibrary(path, environment, request.options);
+  const afterwards =
+    request.statsFile === undefined ? [] : planStats(request.statsFile, request.command, environment, launchScript);
+  const plan: LaunchPlan = {
+    mode: request.statsFile === undefined ? "exec" : "supervise",
+    path,
+    arguments: request.command,
+    environment: environment.entries,
+    afterwards,
+  };
+  return { plan, launcher, lines };
+}

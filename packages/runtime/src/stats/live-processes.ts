@@ -1,0 +1,83 @@
+// The running processes under zIO, found by their counter pages. Pages that a killed process left behind are told by the
+// pid and its start time, and removed where they are ours.
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { readStatsPage, type StatsPage } from "@zio/interpose";
+import { isPrivateDirectory, userStatsDirectory } from "./directory.js";
+
+/** Field 22 of /proc/PID/stat; undefined where there is no such process. */
+export function startTicksOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The command in parentheses may hold spaces and parentheses itself.
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Found {
+  file: string;
+  page: StatsPage;
+}
+
+function pagesIn(directory: string): { pages: Found[]; subdirectories: string[] } {
+  const pages: Found[] = [];
+  const subdirectories: string[] = [];
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      const file = join(directory, entry.name);
+      if (entry.isDirectory()) subdirectories.push(file);
+      if (!entry.isFile()) continue;
+      const page = readStatsPage(readFileSync(file));
+      if (page) pages.push({ file, page });
+    }
+  } catch {
+    // Gone, or not for us to read.
+  }
+  return { pages, subdirectories };
+}
+
+function directoriesOfUsers(): string[] {
+  if (process.geteuid?.() !== 0) return [userStatsDirectory()];
+  try {
+    return readdirSync("/dev/shm")
+      .filter((name) => /^zio-\d+$/.test(name))
+      .map((name) => join("/dev/shm", name));
+  } catch {
+    return [];
+  }
+}
+
+/** The pages of living processes of this user (of all users, for root), by pid; removes this user's stale ones. */
+export function liveProcesses(): StatsPage[] {
+  const live: StatsPage[] = [];
+  for (const directory of directoriesOfUsers()) {
+    const { pages, subdirectories } = pagesIn(directory);
+    for (const { file, page } of pages) {
+      if (startTicksOf(page.pid) === page.startTicks) live.push(page);
+      else if (isPrivateDirectory(directory)) rmSync(file, { force: true });
+    }
+    // Those of runs keep the pages of their dead: the record at the end needs them.
+    for (const run of subdirectories) {
+      live.push(
+        ...pagesIn(run).pages.flatMap(({ page }) => (startTicksOf(page.pid) === page.startTicks ? [page] : [])),
+      );
+    }
+  }
+  return live.sort((left, right) => left.pid - right.pid);
+}
+
+/** The page of one process, also where its ZIO_STATS names another directory. */
+export function liveProcess(pid: number): StatsPage | undefined {
+  const listed = liveProcesses().find((page) => page.pid === pid);
+  if (listed) return listed;
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+    const directory = environment.find((entry) => entry.startsWith("ZIO_STATS="))?.slice("ZIO_STATS=".length);
+    if (!directory) return undefined;
+    return pagesIn(directory).pages.find(({ page }) => page.pid === pid && page.startTicks === startTicksOf(pid))?.page;
+  } catch {
+    return undefined;
+  }
+}

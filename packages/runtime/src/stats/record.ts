@@ -1,0 +1,80 @@
+// The counters of a process tree as a record: what `zio run --stats` writes and `spawn` gives.
+import { readStatsDirectory, type StatsPage } from "@zio/interpose";
+
+/** Counters that every record has, with 0 where the library keeps none of that name. */
+const namedCounters = [
+  "redirectedBytes",
+  "elidedBytes",
+  "copiedBytes",
+  "materialisedBytes",
+  "faults",
+  "views",
+  "origins",
+  "originBytes",
+] as const;
+const fallbackPrefix = "fallbacks.";
+
+export type NamedCounter = (typeof namedCounters)[number];
+
+export interface Counters extends Record<NamedCounter, number> {
+  /** How often something was copied that could have been elided, by reason. */
+  fallbacks: Record<string, number>;
+  /** What else the library counts. */
+  other: Record<string, number>;
+}
+
+export interface ProcessRecord extends Counters {
+  pid: number;
+  parentPid: number;
+  command: string;
+  policy: string;
+  /** "idle", "active", or why the library does nothing. */
+  state: string;
+}
+
+/** How a process ended. */
+export type Ending = { status: number } | { signal: NodeJS.Signals };
+
+export interface RunRecord extends Counters {
+  version: 1;
+  processes: ProcessRecord[];
+}
+
+/** The counters by their names in a page, in the form of a record. */
+export function countersOf(values: Readonly<Record<string, number>>): Counters {
+  const counters: Counters = {
+    redirectedBytes: 0,
+    elidedBytes: 0,
+    copiedBytes: 0,
+    materialisedBytes: 0,
+    faults: 0,
+    views: 0,
+    origins: 0,
+    originBytes: 0,
+    fallbacks: {},
+    other: {},
+  };
+  for (const [name, value] of Object.entries(values)) {
+    if ((namedCounters as readonly string[]).includes(name)) counters[name as NamedCounter] = value;
+    else if (name.startsWith(fallbackPrefix)) counters.fallbacks[name.slice(fallbackPrefix.length)] = value;
+    else counters.other[name] = value;
+  }
+  return counters;
+}
+
+/** A page as the record of its process. */
+export function processRecord(page: StatsPage): ProcessRecord {
+  const { pid, parentPid, command, policy, state, counters } = page;
+  return { pid, parentPid, command, policy, state, ...countersOf(counters) };
+}
+
+/** The sum of the pages in a directory, with a record for each process; zeros where the directory is gone. */
+export function readRunRecord(directory: string): RunRecord {
+  let read: ReturnType<typeof readStatsDirectory> = { processes: [], totals: {}, unreadable: [] };
+  try {
+    read = readStatsDirectory(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+  return { version: 1, ...countersOf(read.totals), processes: read.processes.map(processRecord) };
+}
