@@ -3,7 +3,7 @@
     {
       "target_name": "zio_core",
       "sources": [
-        "<!@(node -p \"require('./native-paths.cjs').sourcesIn(['native']).join(' ')\")",
+        "<!@(node -p \"require('./native-paths.cjs').sourcesIn(['native', 'native/addon']).join(' ')\")",
         "<!@(node -p \"require('./native-paths.cjs').sourcesIn(['native/addon'], '.cc').join(' ')\")",
       ],
       "include_dirs": [

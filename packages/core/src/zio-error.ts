@@ -1,6 +1,10 @@
+import type { DataPlaneErrorCode } from "./error-codes.js";
+
+/** What went wrong, as a word a program can compare: an errno name, or a word of the throwing package. */
+export type ZioErrorCode = DataPlaneErrorCode | (string & {});
+
 export interface ZioErrorDetails {
-  /** What went wrong, as a word a program can compare: an errno name, or a word of the throwing package. */
-  code: string;
+  code: ZioErrorCode;
   /** The system call that failed, where one did. */
   syscall?: string | undefined;
   /** Its errno, positive. */
@@ -11,7 +15,7 @@ export interface ZioErrorDetails {
 /** An expected failure of a zIO package; mistakes in calling one are TypeErrors and RangeErrors. */
 export class ZioError extends Error {
   override readonly name = "ZioError";
-  readonly code: string;
+  readonly code: ZioErrorCode;
   readonly syscall: string | undefined;
   readonly errno: number | undefined;
 

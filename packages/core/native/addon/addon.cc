@@ -1,6 +1,8 @@
 // The Node binding of core.
 #include <napi.h>
 
+#include "interval_tree.h"
+
 extern "C" {
 #include "zio/version.h"
 }
@@ -13,6 +15,7 @@ static Napi::Value AbiVersion(const Napi::CallbackInfo& info)
 static Napi::Object Init(Napi::Env env, Napi::Object exports)
 {
     exports.Set("abiVersion", Napi::Function::New(env, AbiVersion, "abiVersion"));
+    exports.Set("IntervalTree", IntervalTree::Define(env));
     return exports;
 }
 
