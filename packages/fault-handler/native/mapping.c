@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct map_query) == 104, "as the kernel declares it");
 #define MAP_QUERY _IOWR('f', 17, struct map_query)
 enum { QUERY_READABLE = 1, QUERY_WRITABLE = 2, QUERY_EXECUTABLE = 4, QUERY_SHARED = 8 };
 
-enum { NAME_BYTES = 24 }; /* enough to tell the special names apart */
+enum { NAME_BYTES = 96 }; /* holds every name but paths: "[anon:" takes up to 80 characters */
 
 /* One mapping as either source describes it. */
 struct description {
@@ -75,14 +75,10 @@ static int query_mapping(int fd, uint64_t address, struct description *found) {
   };
   found->name[0] = '\0';
   long code = zio_syscall(SYS_ioctl, fd, MAP_QUERY, &request);
-  if (code == -ENAMETOOLONG) { /* so it is none of the special ones */
+  if (code == -ENAMETOOLONG) { /* a path */
     request = (struct map_query){.size = sizeof request, .query_addr = address};
     code = zio_syscall(SYS_ioctl, fd, MAP_QUERY, &request);
-    found->name[0] = '?', found->name[1] = '\0';
-    if (request.inode == 0) { /* [anon:a long name] */
-      const char *text = "[anon:";
-      for (int i = 0; i < 7; i++) found->name[i] = text[i];
-    }
+    found->name[0] = '/', found->name[1] = '\0';
   }
   if (code < 0) return (int)code;
   found->start = request.vma_start;
