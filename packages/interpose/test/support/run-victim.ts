@@ -32,7 +32,7 @@ function childrenOf(pid: number): number[] {
 }
 
 /** A line for each thread of `pid` and of its children: state, wait channel, system call. */
-function describeThreads(pid: number): string {
+export function describeThreads(pid: number): string {
   const lines: string[] = [];
   for (const process of [pid, ...childrenOf(pid)]) {
     let threads: string[] = [];
