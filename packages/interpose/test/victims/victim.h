@@ -345,9 +345,10 @@ static void start_sink(void) {
     sink_control = control[0];
 }
 
-/* Sends the range without looking at it, and reports what arrived. */
-UNUSED static void sink(const char *label, const void *from, size_t n) {
-    uint64_t expected = sink_sent + n; /* said beforehand, so that the sink reads while we send */
+/* Sends the range without looking at it and returns `fnv` of what arrived. */
+static uint64_t sink_hash(const void *from, size_t n) {
+    uint64_t hash,
+        expected = sink_sent + n; /* said beforehand, so that the sink reads while we send */
     need(write(sink_control, &expected, sizeof expected) == sizeof expected, "sink");
     for (size_t done = 0; done < n;) {
         ssize_t sent = send(sink_fd, (const byte *)from + done, n - done, MSG_NOSIGNAL);
@@ -357,10 +358,13 @@ UNUSED static void sink(const char *label, const void *from, size_t n) {
             die("send");
         done += (size_t)sent;
     }
-    uint64_t hash;
     need(read(sink_control, &hash, sizeof hash) == sizeof hash, "sink");
     sink_sent = expected;
-    say("%s: sent %zu bytes %016llx", label, n, (unsigned long long)hash);
+    return hash;
+}
+
+UNUSED static void sink(const char *label, const void *from, size_t n) {
+    say("%s: sent %zu bytes %016llx", label, n, (unsigned long long)sink_hash(from, n));
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */
