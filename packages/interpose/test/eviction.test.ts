@@ -1,0 +1,14 @@
+import { describeVictim } from "./support/both-ways.js";
+
+describeVictim("eviction", {
+  "resident memory becomes views again and again": "resident",
+  "evicted memory can be overwritten for real": "overwritten-for-real",
+  "pages shared with a living child are not taken from it": "shared-with-living-child",
+  "pages that were shared with a child which ended stay right": "shared-with-dead-child",
+  "transparent huge pages give way to views": "huge-pages",
+  "views can be collapsed into huge pages": "collapsed",
+  "vmspliced memory that is freed keeps its bytes in the pipe": "spliced-then-freed",
+  "vmspliced memory that is overwritten shows its old or its new bytes in the pipe": "spliced-then-overwritten",
+  "buffers registered with io_uring are read and written where they are": "registered-with-io-uring",
+  "io_uring reads and writes views": "with-plain-io-uring",
+});
