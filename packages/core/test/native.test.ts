@@ -25,6 +25,7 @@ async function run(name: string, args: string[], options: Pick<CompileOptions, "
 
 describe("the C units, under AddressSanitizer and UndefinedBehaviorSanitizer", () => {
   test.each([
+    ["abi_test", []],
     ["arena_test", []],
     ["origin_test", []],
     ["map_test", []],

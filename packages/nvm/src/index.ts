@@ -1,1 +1,2 @@
+export { headerPath } from "./header-path.js";
 export { packageVersion } from "./version.js";
