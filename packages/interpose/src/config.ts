@@ -29,9 +29,9 @@ const unitBytes = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
 
 /** The bytes that "16K", "1M" or "4096" mean, or undefined where the text is no size. */
 export function parseSize(text: string): number | undefined {
-  const match = /^(\d{1,15})([KMG]?)$/.exec(text);
+  const match = /^(\d{1,15})([KMG]?)$/i.exec(text);
   if (!match) return undefined;
-  const sizeBytes = Number(match[1]) * unitBytes[match[2] as keyof typeof unitBytes];
+  const sizeBytes = Number(match[1]) * unitBytes[match[2]?.toUpperCase() as keyof typeof unitBytes];
   return Number.isSafeInteger(sizeBytes) ? sizeBytes : undefined;
 }
 

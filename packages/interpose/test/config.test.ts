@@ -29,11 +29,13 @@ test.each([
   ["16K", 16384],
   ["3M", 3 * 1024 ** 2],
   ["2G", 2 * 1024 ** 3],
+  ["64k", 65536],
+  ["1m", 1024 ** 2],
 ])("the size %s is %d bytes", (text, sizeBytes) => {
   expect(parseSize(text)).toBe(sizeBytes);
 });
 
-test.each(["", " 1", "1 K", "16k", "16KB", "16KiB", "-1", "+1", "1.5M", "0x10", "K", "1e3", "99999999999999999999"])(
+test.each(["", " 1", "1 K", "16KB", "16KiB", "-1", "+1", "1.5M", "0x10", "K", "1e3", "99999999999999999999"])(
   'the text "%s" is no size',
   (text) => {
     expect(parseSize(text)).toBeUndefined();

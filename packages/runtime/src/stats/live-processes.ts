@@ -49,23 +49,32 @@ function directoriesOfUsers(): string[] {
   }
 }
 
+/** A process that replaced itself by exec has a page for each of its programs: PID.START.N, the last one counts. */
+function newestOfEach(found: readonly Found[]): StatsPage[] {
+  const newest = new Map<number, Found>();
+  const ordinal = ({ file }: Found) => Number(file.slice(file.lastIndexOf(".") + 1)) || 0;
+  for (const candidate of found) {
+    const known = newest.get(candidate.page.pid);
+    if (!known || ordinal(candidate) > ordinal(known)) newest.set(candidate.page.pid, candidate);
+  }
+  return [...newest.values()].map(({ page }) => page).sort((left, right) => left.pid - right.pid);
+}
+
+const isLive = ({ page }: Found) => startTicksOf(page.pid) === page.startTicks;
+
 /** The pages of living processes of this user (of all users, for root), by pid; removes this user's stale ones. */
 export function liveProcesses(): StatsPage[] {
-  const live: StatsPage[] = [];
+  const live: Found[] = [];
   for (const directory of directoriesOfUsers()) {
     const { pages, subdirectories } = pagesIn(directory);
-    for (const { file, page } of pages) {
-      if (startTicksOf(page.pid) === page.startTicks) live.push(page);
-      else if (isPrivateDirectory(directory)) rmSync(file, { force: true });
+    for (const found of pages) {
+      if (isLive(found)) live.push(found);
+      else if (isPrivateDirectory(directory)) rmSync(found.file, { force: true });
     }
     // Those of runs keep the pages of their dead: the record at the end needs them.
-    for (const run of subdirectories) {
-      live.push(
-        ...pagesIn(run).pages.flatMap(({ page }) => (startTicksOf(page.pid) === page.startTicks ? [page] : [])),
-      );
-    }
+    for (const run of subdirectories) live.push(...pagesIn(run).pages.filter(isLive));
   }
-  return live.sort((left, right) => left.pid - right.pid);
+  return newestOfEach(live);
 }
 
 /** The page of one process, also where its ZIO_STATS names another directory. */
@@ -76,7 +85,7 @@ export function liveProcess(pid: number): StatsPage | undefined {
     const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
     const directory = environment.find((entry) => entry.startsWith("ZIO_STATS="))?.slice("ZIO_STATS=".length);
     if (!directory) return undefined;
-    return pagesIn(directory).pages.find(({ page }) => page.pid === pid && page.startTicks === startTicksOf(pid))?.page;
+    return newestOfEach(pagesIn(directory).pages.filter((found) => found.page.pid === pid && isLive(found)))[0];
   } catch {
     return undefined;
   }
