@@ -7,7 +7,7 @@ import { bodyAt, startHttpOrigin } from "./http-origin.js";
 
 const mebibyte = 1 << 20;
 const sizes = [100_000, mebibyte, 16 * mebibyte + 123];
-const evidence = { always: { redirectedBytes: mebibyte }, learn: {} };
+const evidence = { redirectedBytes: mebibyte };
 const quiet = ["--silent", "--show-error", "--fail", "--max-time", "20"];
 
 describeApp("curl downloads large files", { programs: ["curl"], evidence }, async (session) => {

@@ -38,18 +38,19 @@ async function startServer(session: AppSession): Promise<number> {
   return Number(/^port (\d+)$/.exec(line)?.[1]);
 }
 
-const evidence = {
-  always: { redirectedBytes: 20 * messageBytes, elidedBytes: 20 * messageBytes },
-  learn: {},
+const app = {
+  programs: ["python3"],
+  evidence: { redirectedBytes: 20 * messageBytes, elidedBytes: 20 * messageBytes },
+  withoutMove: true,
 };
 
-describeApp("python3 joins and slices messages", { programs: ["python3"], evidence }, async (session) => {
+describeApp("python3 joins and slices messages", app, async (session) => {
   const port = await startServer(session);
   for (const [seed, way] of ["join", "concatenate", "extend", "into", "file"].entries())
     await exchange(port, way, 40, seed);
 });
 
-describeApp("python3 does so in several threads at once", { programs: ["python3"], evidence }, async (session) => {
+describeApp("python3 does so in several threads at once", app, async (session) => {
   const port = await startServer(session);
   const ways = ["join", "concatenate", "join", "into", "extend", "join"];
   await Promise.all(ways.map((way, seed) => exchange(port, way, 25, seed)));

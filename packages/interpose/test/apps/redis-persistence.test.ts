@@ -6,13 +6,13 @@ import { expectSame } from "./content.js";
 import { KnownValues, RedisServer } from "./redis-server.js";
 
 const mebibyte = 1 << 20;
-const evidence = { always: { redirectedBytes: 8 * mebibyte, elidedBytes: mebibyte }, learn: {} };
-const programs = ["redis-server"];
+const evidence = { redirectedBytes: 8 * mebibyte, elidedBytes: mebibyte };
+const app = { programs: ["redis-server"], evidence, withoutMove: true };
 const sizes = [2048, 20_000, 65_536, 131_072, 524_288, 1_500_000];
 const keys = Array.from({ length: 36 }, (_, index) => `key:${sizes[index % sizes.length]}:${index}`);
 const knownValues = () => new KnownValues((key) => Number(key.split(":")[1]));
 
-describeApp("Redis saves a snapshot during SETs and loads it again", { programs, evidence }, async (session) => {
+describeApp("Redis saves a snapshot during SETs and loads it again", app, async (session) => {
   const values = knownValues();
   let server = await RedisServer.start(session, "snapshots");
   for (let round = 0; round < 3; round++) {
@@ -48,42 +48,38 @@ describeApp("Redis saves a snapshot during SETs and loads it again", { programs,
   await server.shutDown();
 });
 
-describeApp(
-  "Redis rewrites its append-only file during SETs and replays it",
-  { programs, evidence },
-  async (session) => {
-    const values = knownValues();
-    const settings = ["--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"];
-    let server = await RedisServer.start(session, "log", ...settings);
-    for (let round = 0; round < 3; round++) {
-      const client = await server.connect();
-      await Promise.all(keys.map((key) => client.set(key, values.next(key))));
-      const pending = [client.command("BGREWRITEAOF")];
-      let isRewriting = true;
-      const rewritten = pending[0]!
-        .then(() => server.connect())
-        .then(async (watcher) => {
-          await server.waitWhile(watcher, "aof_rewrite_in_progress", "aof_rewrite_scheduled");
-          isRewriting = false;
-        });
-      for (let step = 0; isRewriting || step < 2 * keys.length; step++) {
-        const key = keys[(step * 7) % keys.length]!;
-        const value = values.next(key);
-        await client.set(key, value);
-        if (step % 8 === 7) expectSame(await client.get(key), value, `${key} while rewriting`);
-      }
-      await Promise.all([...pending, rewritten]);
-      await values.verify(client);
-      const info = await client.info("persistence");
-      for (const name of ["aof_last_bgrewrite_status", "aof_last_write_status"])
-        if (info.get(name) !== "ok") throw new Error(`${name}: ${info.get(name)}`);
-      await server.shutDown();
-
-      server = await RedisServer.start(session, "log", ...settings);
-      await values.verify(await server.connect());
+describeApp("Redis rewrites its append-only file during SETs and replays it", app, async (session) => {
+  const values = knownValues();
+  const settings = ["--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"];
+  let server = await RedisServer.start(session, "log", ...settings);
+  for (let round = 0; round < 3; round++) {
+    const client = await server.connect();
+    await Promise.all(keys.map((key) => client.set(key, values.next(key))));
+    const pending = [client.command("BGREWRITEAOF")];
+    let isRewriting = true;
+    const rewritten = pending[0]!
+      .then(() => server.connect())
+      .then(async (watcher) => {
+        await server.waitWhile(watcher, "aof_rewrite_in_progress", "aof_rewrite_scheduled");
+        isRewriting = false;
+      });
+    for (let step = 0; isRewriting || step < 2 * keys.length; step++) {
+      const key = keys[(step * 7) % keys.length]!;
+      const value = values.next(key);
+      await client.set(key, value);
+      if (step % 8 === 7) expectSame(await client.get(key), value, `${key} while rewriting`);
     }
+    await Promise.all([...pending, rewritten]);
+    await values.verify(client);
+    const info = await client.info("persistence");
+    for (const name of ["aof_last_bgrewrite_status", "aof_last_write_status"])
+      if (info.get(name) !== "ok") throw new Error(`${name}: ${info.get(name)}`);
     await server.shutDown();
-    if (statSync(join(session.directory, "log/appendonlydir")).isDirectory() === false)
-      throw new Error("no log was kept");
-  },
-);
+
+    server = await RedisServer.start(session, "log", ...settings);
+    await values.verify(await server.connect());
+  }
+  await server.shutDown();
+  if (statSync(join(session.directory, "log/appendonlydir")).isDirectory() === false)
+    throw new Error("no log was kept");
+});

@@ -4,10 +4,7 @@ import { contentOf, expectSame } from "./content.js";
 import { KnownValues, RedisServer, valueSizes } from "./redis-server.js";
 
 const mebibyte = 1 << 20;
-const evidence = {
-  always: { redirectedBytes: 8 * mebibyte, elidedBytes: 4 * mebibyte },
-  learn: {},
-};
+const evidence = { redirectedBytes: 8 * mebibyte, elidedBytes: 4 * mebibyte };
 const programs = ["redis-server"];
 const bySize = () => new KnownValues((key) => Number(key.split(":")[1]));
 
