@@ -1,6 +1,6 @@
 // `copies`: a server receives 512 KiB, copies it N times from buffer to buffer and sends the last copy back. What matters
 // is the server's CPU time per message, the thread of zIO included, and how much of what the copies cost comes back.
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type Policy, plain, policies, zioContender } from "../contender.js";
 import { type EchoSample, echoSample } from "../echo.js";
 import { type CpuPair, chooseCpus } from "../machine.js";
@@ -113,10 +113,16 @@ export function copiesTargets(rows: readonly CopiesRow[]): Target[] {
 
 function configure(command: Command): Command {
   return command
-    .option("--copies <list>", "numbers of copies", naturalsOption, defaults.copies)
+    .addOption(
+      new Option("--copies <list>", "numbers of copies")
+        .argParser(naturalsOption)
+        .default(defaults.copies, "0,1,2,4,8,12"),
+    )
     .option("--pairs <n>", "interleaved pairs of samples", wholeOption, defaults.pairs)
     .option("--policy <policy>", `policy of zIO: ${policies.join(", ")}`, oneOfOption(policies), defaults.policy)
-    .option("--message-bytes <size>", "bytes of a message", sizeOption, defaults.messageBytes)
+    .addOption(
+      new Option("--message-bytes <size>", "of a message").argParser(sizeOption).default(defaults.messageBytes, "512K"),
+    )
     .option("--messages <n>", "messages of one sample", wholeOption, defaults.messages)
     .option("--warmup <n>", "messages before each sample", wholeOption, defaults.warmup)
     .option("--cpus <server,client>", "cores of the two ends (chosen from the allowed ones)", cpuPairOption);
