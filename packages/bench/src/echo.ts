@@ -138,7 +138,9 @@ function countersIn(directory: string, contender: Contender): Record<string, num
   const { processes, totals } = readStatsDirectory(directory);
   const page = processes[0];
   if (!page) throw new BenchError("not-active", `${contender.name}: the library wrote no counters; was it loaded?`);
-  if (/unavailable/.test(page.state)) throw new BenchError("not-active", `${contender.name}: zIO is ${page.state}`);
+  // Any other state is the reason why the library does nothing.
+  if (page.state !== "idle" && page.state !== "active")
+    throw new BenchError("not-active", `${contender.name}: zIO does nothing: ${page.state}`);
   return totals;
 }
 
