@@ -55,7 +55,7 @@ test("where userfaultfd cannot be had the demo says so and shows the plain resul
   const { stdout, status } = spawnSync(zioPath, ["demo"], as);
   expect(status).toBe(0);
   expect(stdout).toMatch(/^echo, 8 copies +[\d.]+ +- +\d+ +- +- +- +-$/m);
-  expect(stdout).toMatch(/^Only plain: userfaultfd is not available /m);
+  expect(stdout).toMatch(/^Only plain: userfaultfd is not available: /m);
 });
 
 test("an interrupted demo leaves no process and no directory behind", async () => {

@@ -6,13 +6,8 @@ import { isPrivateDirectory, userStatsDirectory } from "../stats/directory.js";
 import { type Check, good } from "./check.js";
 import { cgroupLimit, describeBytes, readNumber, readText, softLimit, statusField } from "./proc.js";
 
-/** What each kernel brought, the newest first: without it zIO does what the text says. */
-const kernelSteps = [
-  { version: [6, 11], without: "the memory map is read from /proc as text" },
-  { version: [6, 8], without: "pages are copied instead of moved (no UFFDIO_MOVE)" },
-  { version: [6, 1], without: "only root, or vm.unprivileged_userfaultfd, gives userfaultfd (no /dev/userfaultfd)" },
-] as const;
-const oldestKernel = [5, 7] as const;
+/** The first with the events of userfaultfd that zIO needs, as it needs them. */
+const oldestKernel = [4, 18] as const;
 
 function isOlder(version: readonly number[], than: readonly number[]): boolean {
   const [major = 0, minor = 0] = version;
@@ -35,11 +30,7 @@ export function checkKernel(name = release()): Check {
       fix: `use Linux ${oldestKernel.join(".")} or newer`,
     };
   }
-  const lost = kernelSteps.filter((step) => isOlder(version, step.version));
-  const [newest] = lost;
-  if (!newest) return good(id, title, name);
-  const reason = `${name}: ${lost.map(({ without }) => without).join("; ")}`;
-  return { id, title, state: "limited", reason, fix: `Linux ${newest.version.join(".")} has all of it` };
+  return good(id, title, name);
 }
 
 function checkLibrary(): Check {

@@ -2,6 +2,7 @@
 // settles the environment. Says one line for each thing the user should know and never more than the program's start
 // costs: what is not possible is left out and the program runs.
 import { resolve } from "node:path";
+import type { KernelFeature } from "@zio/fault-handler";
 import { launcherPath, libraryPath, preloadablePath, preloadWith } from "@zio/interpose";
 import { userfaultfdProblem } from "../doctor/userfaultfd.js";
 import { CommandError, exitStatus } from "../exit-status.js";
@@ -53,6 +54,13 @@ function preload(environment: EnvironmentBytes): void {
   environment.set("LD_PRELOAD", Buffer.from(value, "latin1"));
 }
 
+/** Why zIO will do nothing although the user did not say so. */
+function reasonToRunPlain(environment: EnvironmentBytes) {
+  const disable = (environment.text("ZIO_DISABLE") ?? "").split(",").filter(Boolean) as KernelFeature[];
+  if (environment.text("ZIO_POLICY") === "off" || disable.includes("userfaultfd")) return undefined;
+  return userfaultfdProblem(disable);
+}
+
 /** Adds zIO to the environment where that can work; returns the lines that say why not, or what is different. */
 function addLibrary(path: Buffer, environment: EnvironmentBytes, options: OptionTexts): string[] {
   const target = inspectTarget(path, environment.get("PATH"));
@@ -67,9 +75,7 @@ function addLibrary(path: Buffer, environment: EnvironmentBytes, options: Option
   } catch (error) {
     return [...lines, `${(error as Error).message}; the command runs unchanged`];
   }
-  const idle =
-    environment.text("ZIO_POLICY") === "off" || environment.text("ZIO_DISABLE")?.split(",").includes("userfaultfd");
-  const problem = idle ? undefined : userfaultfdProblem();
+  const problem = reasonToRunPlain(environment);
   return problem ? [...lines, `${problem.reason}, so the command runs unchanged; ${problem.fix}`] : lines;
 }
 
