@@ -12,7 +12,7 @@ import { recordRun } from "./run/record-run.js";
 
 const script = fileURLToPath(import.meta.url);
 
-/** Prints the plan's file and the launcher; prints nothing where the CLI itself should go on, as for --help. */
+/** Tells the shell the plan's file and the launcher; nothing where the CLI itself should go on, as for --help. */
 function plan(shell: number, typed: string[]): void {
   const request = parseRun(typed.slice(1));
   if (request === undefined) return;
@@ -23,7 +23,7 @@ function plan(shell: number, typed: string[]): void {
   for (const line of prepared.lines) say(line);
   const file = writePlan(prepared.plan);
   // The shell may have been killed meanwhile.
-  if (!answer(`${file}\n${prepared.launcher}\n`)) unlinkSync(file);
+  if (!answer(`zio-plan:${file}\n${prepared.launcher}\n`)) unlinkSync(file);
 }
 
 function main([verb, ...rest]: string[]): void {

@@ -84,6 +84,19 @@ test.each([
   expect(said === "" || unavailable.test(said)).toBe(true);
 });
 
+test.each([
+  ["memory", "ulimit -v 500000;"],
+  ["descriptors", "ulimit -n 16;"],
+])("limits of %s that Node cannot live with: the program runs unchanged after one line", async (_, before) => {
+  expect(await copyThrough({ before })).toBe(
+    "zio: Node cannot start under these limits (ulimit -a), so the command runs unchanged\n",
+  );
+});
+
+test("a limit that the user could raise keeps Node from nothing", async () => {
+  expect(await copyThrough({ before: "ulimit -S -v 500000;" })).toMatch(isRoot ? /^$/ : unavailable);
+});
+
 test("with every descriptor taken the program runs unchanged", async () => {
   const before = 'ulimit -n 60; eval "$(seq 3 9 | sed "s/.*/exec &<\\/dev\\/null;/")"';
   const said = await copyThrough({ before: `${before};` });
