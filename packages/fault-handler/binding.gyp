@@ -4,7 +4,7 @@
       "target_name": "zio_fault_handler",
       # unit_core.c, one of the sources, carries @zio/core inside.
       "sources": [
-        "<!@(node -p \"require('@zio/core/native-paths').sourcesIn(['native']).join(' ')\")",
+        "<!@(node -p \"require('@zio/core/native-paths').sourcesIn(['native', 'native/addon']).join(' ')\")",
         "<!@(node -p \"require('@zio/core/native-paths').sourcesIn(['native/addon'], '.cc').join(' ')\")",
       ],
       "include_dirs": [
@@ -17,7 +17,8 @@
       "defines": ["_GNU_SOURCE", "NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS"],
       "cflags": ["-fvisibility=hidden"],
       "cflags_c": ["-std=c17"],
-      "ldflags": ["-Wl,--as-needed"],
+      # nodelete: a worker that ends must not unload the code of the handler thread.
+      "ldflags": ["-Wl,--as-needed", "-Wl,-z,nodelete"],
     },
   ],
 }

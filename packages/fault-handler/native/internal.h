@@ -21,6 +21,10 @@ enum { ZIO__CLONE_THREAD_FLAGS = 0x00000100 /* VM */ | 0x00000800 /* SIGHAND */ 
                                  0x00080000 /* SETTLS */ | 0x00100000 /* PARENT_SETTID */ |
                                  0x00200000 /* CHILD_CLEARTID */ };
 
+/* For functions that never return: AddressSanitizer would never forget their frames, and the
+ * stack is given back to the kernel and comes again as something else. */
+#define ZIO__NEVER_RETURNS __attribute__((no_sanitize("address"), noreturn))
+
 /* Blocks every signal of the calling thread; returns the former mask for the other call. */
 uint64_t zio__signals_block(void);
 void zio__signals_restore(uint64_t mask);
@@ -38,6 +42,6 @@ int zio__fd_move_away(int fd);
 int zio__seccomp_rehearse(uint32_t disabled);
 
 /* The main function of the handler thread; the argument is a struct zio_handler. */
-void zio__handler_main(void *handler);
+ZIO__NEVER_RETURNS void zio__handler_main(void *handler);
 
 #endif

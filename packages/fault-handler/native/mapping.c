@@ -173,3 +173,12 @@ int zio_mapping_query(const struct zio_uffd *uffd, uint64_t address, struct zio_
   if (code == 0) fill_mapping(&found, address, mapping);
   return code;
 }
+
+bool zio_mapping_can_query(void) {
+  long fd = zio_syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  struct map_query request = {.size = sizeof request, .query_addr = (uintptr_t)&request};
+  long code = zio_syscall(SYS_ioctl, fd, MAP_QUERY, &request);
+  zio_syscall(SYS_close, fd);
+  return code == 0;
+}

@@ -50,7 +50,7 @@ struct rehearsal {
   _Atomic bool thread_survived; /* a filter may kill just one thread */
 };
 
-static void thread_main(void *argument) {
+ZIO__NEVER_RETURNS static void thread_main(void *argument) {
   struct rehearsal *rehearsal = argument;
   zio_syscall(SYS_prctl, PR_SET_NAME, "zio-handler");
   zio_syscall(SYS_prctl, PR_SET_TIMERSLACK, 1);
@@ -60,7 +60,7 @@ static void thread_main(void *argument) {
   for (;;) zio_syscall(SYS_exit, 0);
 }
 
-static void child_main(void *argument) {
+ZIO__NEVER_RETURNS static void child_main(void *argument) {
   struct rehearsal *rehearsal = argument;
   long fd = -1;
   if (!(rehearsal->disabled & ZIO_FEATURE_DEVICE)) {

@@ -1,5 +1,22 @@
 import { native } from "./load-native.js";
 
+export {
+  type Available,
+  type Capabilities,
+  type CapabilitiesOptions,
+  capabilities,
+  type KernelFeature,
+  type Unavailable,
+} from "./capabilities.js";
+export {
+  LazyBuffer,
+  type LazyBufferFailure,
+  type LazyBufferOptions,
+  type LazyBufferStats,
+  type LazyFileOptions,
+  type LazyMemoryOptions,
+} from "./lazy-buffer.js";
+export type { LazyFile, LazyMemorySource } from "./lazy-source.js";
 export { packageVersion } from "./version.js";
 
 /** The version of the C interface that the addon was compiled with. */

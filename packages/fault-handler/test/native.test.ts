@@ -17,12 +17,26 @@ const variants: [string, Sanitizer[]][] = [
   ["under AddressSanitizer and UndefinedBehaviorSanitizer", ["address", "undefined"]],
 ];
 
-for (const name of ["uffd_test", "mapping_test", "handler_test"]) {
+/** What lies below the tracker, which is tested by the programs that it serves. */
+const layer = readdirSync(native)
+  .filter((name) => name.endsWith(".c") && !/^tracker|unit/.test(name))
+  .map((name) => join(native, name));
+
+/** Each with the sources of the addon that it needs. */
+const programs: Record<string, string[]> = {
+  uffd_test: [],
+  mapping_test: [],
+  handler_test: [],
+  lazy_engine_test: ["addon/lazy_engine.c"],
+};
+
+for (const [name, addonSources] of Object.entries(programs)) {
   for (const [variant, sanitizers] of variants) {
     const sources = [
       join(packageRoot, "test/native", `${name}.c`),
-      join(native, "zio_fault_handler_unit.c"),
+      ...layer,
       join(core, "native/zio_core_unit.c"),
+      ...addonSources.map((source) => join(native, source)),
     ];
     const program = await compileC({ sources, includes, sanitizers });
     const cases = execFileSync(program, ["--list"], { encoding: "utf8" }).trim().split("\n");

@@ -83,7 +83,7 @@ struct zio_uffd {
 /* Why it could not be opened, for doctor and the statistics page. */
 struct zio_uffd_reason {
   int device_error, syscall_error, api_error; /* 0, or a negative code */
-  char text[160]; /* one line: the reason and the fix */
+  char text[160]; /* one line: "reason; fix" */
 };
 
 /* Tries device_fd if >= 0, then /dev/userfaultfd, then the system call; any failure leads
@@ -140,5 +140,7 @@ struct zio_mapping {
  * `registered_elsewhere` likewise (UFFDIO_REGISTER says EBUSY). `grows_down` is exact for
  * readable and writable private anonymous memory, false otherwise. */
 int zio_mapping_query(const struct zio_uffd *uffd, uint64_t address, struct zio_mapping *mapping);
+/* True when the kernel has PROCMAP_QUERY. */
+bool zio_mapping_can_query(void);
 
 #endif

@@ -1,5 +1,8 @@
-// The Node binding of the fault handler.
+// The Node binding of the fault handler: names, and nothing else.
 #include <napi.h>
+
+#include "capabilities.h"
+#include "lazy_region.h"
 
 extern "C" {
 #include "zio/fault_handler_version.h"
@@ -18,8 +21,18 @@ static Napi::Value CoreAbiVersion(const Napi::CallbackInfo& info)
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports)
 {
-    exports.Set("abiVersion", Napi::Function::New(env, AbiVersion, "abiVersion"));
-    exports.Set("coreAbiVersion", Napi::Function::New(env, CoreAbiVersion, "coreAbiVersion"));
+    const auto define = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+        exports.Set(name, Napi::Function::New(env, function, name));
+    };
+    define("abiVersion", AbiVersion);
+    define("coreAbiVersion", CoreAbiVersion);
+    define("capabilities", Capabilities);
+    define("parseFeatures", ParseFeatures);
+    define("lazyRegionOfMemory", LazyRegionOfMemory);
+    define("lazyRegionOfFile", LazyRegionOfFile);
+    define("lazyRegionStats", LazyRegionStats);
+    define("lazyRegionDispose", LazyRegionDispose);
+    exports.Set("featureTable", FeatureTable(env));
     return exports;
 }
 
