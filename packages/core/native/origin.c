@@ -233,6 +233,7 @@ struct zio_origin *zio_origin_acquire(struct zio_origin_pool *pool, size_t bytes
     origin->next = origin->previous = NULL;
     atomic_store_explicit(&origin->filled, 0, memory_order_relaxed);
     atomic_store_explicit(&origin->shared, 0, memory_order_relaxed);
+    atomic_store_explicit(&origin->filling, 0, memory_order_relaxed);
     atomic_store_explicit(&origin->references, UINT64_C(1) << 32, memory_order_relaxed);
     atomic_fetch_add_explicit(&pool->live_count, 1, memory_order_relaxed);
     return origin;
@@ -276,6 +277,7 @@ void zio_origin_remove_view(struct zio_origin *origin)
 
 bool zio_origin_is_movable(const struct zio_origin *origin)
 {
-    return atomic_load_explicit(&origin->references, memory_order_acquire) >> 32 == 0 &&
+    return atomic_load_explicit(&origin->references, memory_order_acquire) >> 32 <=
+               atomic_load_explicit(&origin->filling, memory_order_acquire) &&
            atomic_load_explicit(&origin->shared, memory_order_acquire) == 0;
 }

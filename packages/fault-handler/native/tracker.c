@@ -2,11 +2,15 @@
  * carried over fork and changes of credentials, and degraded when it must be. */
 #include "tracker_internal.h"
 
+#include <limits.h>
 #include <sys/mman.h>
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
+
+/* How often to look whether the map has settled when nobody reads events any more. */
+enum { WITHOUT_READER = 1000 };
 
 static void view_added(void *context, zio_handle handle) {
     (void)context;
@@ -55,9 +59,15 @@ static int map_pages(struct zio_tracker *tracker) {
     tracker->compose = zio_pages_alloc(ZIO__PAGE);
     tracker->compose_locked = zio_pages_alloc(ZIO__PAGE);
     tracker->scratch = zio_pages_alloc(ZIO__SCRATCH_BYTES);
-    return tracker->zeros && tracker->compose && tracker->compose_locked && tracker->scratch
-               ? 0
-               : ZIO_ENOMEM;
+    if (!tracker->zeros || !tracker->compose || !tracker->compose_locked || !tracker->scratch)
+        return ZIO_ENOMEM;
+    zio_tracker_after_mlockall(tracker);
+    return 0;
+}
+
+void zio_tracker_after_mlockall(struct zio_tracker *tracker) {
+    if (tracker->scratch)
+        zio_syscall(SYS_munlock, tracker->scratch, ZIO__SCRATCH_BYTES);
 }
 
 static const struct zio_handler_ops *handler_ops(struct zio_tracker *tracker) {
@@ -212,12 +222,24 @@ void zio_tracker_quiesce(struct zio_tracker *tracker) {
         zio_handler_stop(&tracker->handler);
 }
 
-/* Nobody is left to serve faults: make every view memory, then let the kernel forget the
- * registrations by closing the descriptor, which wakes whoever waits. */
-static void give_up(struct zio_tracker *tracker) {
-    zio_view_map_lock(&tracker->map, 0, ~UINT64_C(0));
-    fill_everything(tracker);
-    zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+/* Whether every view became memory. `attempts` bounds the wait for a changing map. */
+static bool settle(struct zio_tracker *tracker, int attempts) {
+    int code = ZIO_EAGAIN;
+    while (code == ZIO_EAGAIN && attempts-- > 0) {
+        zio__drain(tracker);
+        zio_view_map_lock(&tracker->map, 0, ~UINT64_C(0));
+        code = zio_uffd_probe(&tracker->uffd);
+        if (code == 0)
+            code = zio_handler_is_quiet(&tracker->handler) ? fill_everything(tracker) : ZIO_EAGAIN;
+        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+        if (code == ZIO_EAGAIN)
+            zio__pause(50000);
+    }
+    return code == 0;
+}
+
+/* The kernel forgets the registrations when the descriptor goes, and wakes whoever waits. */
+static void close_down(struct zio_tracker *tracker) {
     zio_uffd_close(&tracker->uffd);
     tracker->handler_runs = false;
     atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
@@ -227,7 +249,23 @@ void zio_tracker_resume(struct zio_tracker *tracker) {
     uint64_t signals = tracker->fork_signals;
     if (tracker->handler_runs && zio_tracker_is_owner(tracker) &&
         zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker)) != 0)
-        give_up(tracker);
+        settle(tracker, WITHOUT_READER), close_down(tracker);
+    zio_unlock_exclusive(&tracker->lifecycle);
+    zio__signals_restore(signals);
+}
+
+void zio_tracker_shut_down(struct zio_tracker *tracker) {
+    if (!zio_tracker_is_owner(tracker))
+        return;
+    uint64_t signals = zio__signals_block();
+    zio_lock_exclusive(&tracker->lifecycle);
+    int state = atomic_exchange(&tracker->state, ZIO_TRACKER_LOST); /* no view is added */
+    if (state == ZIO_TRACKER_ACTIVE && settle(tracker, INT_MAX)) {
+        zio_handler_stop(&tracker->handler);
+        close_down(tracker);
+    } else if (state != ZIO_TRACKER_LOST && !tracker->handler_runs) {
+        atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
+    }
     zio_unlock_exclusive(&tracker->lifecycle);
     zio__signals_restore(signals);
 }

@@ -9,18 +9,25 @@
  * mremap(2) working on them) and large ones in granules of 2 MiB. */
 enum { WHOLE_MAPPING_BYTES = 8 << 20 };
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
+
 static bool empty_scratch(struct zio_tracker *tracker) {
     uint64_t scratch = zio__address(tracker->scratch);
     if (zio_uffd_unregister(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) != 0)
         return false;
-    zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED);
-    tracker->scratch_used = 0;
-    return zio_uffd_register(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) == 0;
+    /* mlockall(2) reaches the scratch pages too. */
+    bool empty = zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED) == 0 ||
+                 zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED_LOCKED) == 0;
+    tracker->scratch_used = empty ? 0 : ZIO__SCRATCH_BYTES;
+    return zio_uffd_register(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) == 0 && empty;
 }
 
 static int evict_by_moving(struct zio_tracker *tracker, uint64_t start, uint64_t length,
                            uint64_t *done) {
     int code = 0;
+    bool may_retry = true;
     *done = 0;
     zio_lock_exclusive(&tracker->scratch_lock);
     while (*done < length && code == 0) {
@@ -34,8 +41,11 @@ static int evict_by_moving(struct zio_tracker *tracker, uint64_t start, uint64_t
                              start + *done, piece, true, &moved);
         tracker->scratch_used += moved;
         *done += moved;
-        if (code == ZIO_EEXIST)
-            tracker->scratch_used = ZIO__SCRATCH_BYTES; /* dirty: empty it next */
+        if (code == ZIO_EEXIST && may_retry) { /* not as empty as we thought */
+            tracker->scratch_used = ZIO__SCRATCH_BYTES;
+            may_retry = false;
+            code = 0;
+        }
     }
     zio_unlock_exclusive(&tracker->scratch_lock);
     return code;
@@ -48,8 +58,10 @@ static int evict_by_advice(struct zio_tracker *tracker, uint64_t start, uint64_t
         return ZIO_EAGAIN;
     /* Waits until the handler has read the event; the handler never waits long for us. */
     long result = zio_syscall(SYS_madvise, start, length, MADV_DONTNEED);
-    if (result != 0)
+    if (result != 0) {
+        zio__expect_no_event(tracker, start, length);
         return (int)result;
+    }
     *done = length;
     return 0;
 }
@@ -85,7 +97,7 @@ static uint64_t evict(struct zio_tracker *tracker, uint64_t start, uint64_t end,
                                           : evict_by_advice(tracker, at, stop - at, &done);
         zio_tracker_count(tracker, ZIO_COUNT_evictions, 1);
         at += done;
-        if (code != 0 && code != ZIO_EEXIST) {
+        if (code != 0) {
             zio_tracker_count(
                 tracker, code == ZIO_EAGAIN ? ZIO_COUNT_event_pending : ZIO_COUNT_pinned_page, 1);
             *refusals = code == ZIO_EAGAIN ? 0 : *refusals - 1;

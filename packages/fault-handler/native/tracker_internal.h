@@ -60,6 +60,8 @@ void zio__drain(struct zio_tracker *tracker);
 bool zio__drain_timed(struct zio_tracker *tracker, uint64_t timeout_ns);
 /* Announces a madvise of our own, whose REMOVE event must not cut. False: no room. */
 bool zio__expect_event(struct zio_tracker *tracker, uint64_t start, uint64_t length);
+/* Withdraws it: the madvise failed before it raised one. */
+void zio__expect_no_event(struct zio_tracker *tracker, uint64_t start, uint64_t length);
 void zio__pause(uint64_t nanoseconds);
 
 /* All below: the stripes of the range are locked for writing. */

@@ -4,9 +4,8 @@
 
 #include <sys/mman.h>
 
-enum { MAPPINGS_MAX = 4 };
+enum { MAPPINGS_MAX = 64 };
 
-/* Whether [start, end) is private anonymous memory that we may evict. */
 static bool is_suitable(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
     struct zio_mapping mapping;
     for (int i = 0; i < MAPPINGS_MAX && start < end; i++) {
@@ -18,6 +17,11 @@ static bool is_suitable(struct zio_tracker *tracker, uint64_t start, uint64_t en
         start = mapping.end;
     }
     return start >= end;
+}
+
+bool zio_tracker_is_suitable(struct zio_tracker *tracker, const void *start, size_t length) {
+    uint64_t from = zio__address(start);
+    return from + length > from && is_suitable(tracker, from, from + length);
 }
 
 static bool is_viewed(struct zio_tracker *tracker, uint64_t address) {
@@ -171,17 +175,13 @@ static bool each_viewed(struct zio_tracker *tracker, const void *start, size_t l
     return true;
 }
 
-static void cut_and_populate(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
-    zio__carve(tracker, start, end - start);
-    for (uint64_t done; start < end; start += done) {
-        uint64_t piece = zio__min(end - start, ZIO_TRACKER_ZEROS_BYTES);
-        if (zio_uffd_copy(&tracker->uffd, start, tracker->zeros, piece, &done) != 0 && done == 0)
-            break; /* the stores will fault and be served one by one */
-    }
+static void fill_stretch(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
+    /* What fails here faults later, one page at a time. */
+    zio__fill_all(tracker, start, end);
 }
 
 void zio_tracker_overwrite(struct zio_tracker *tracker, void *start, size_t length) {
-    each_viewed(tracker, start, length, false, cut_and_populate);
+    each_viewed(tracker, start, length, false, fill_stretch);
 }
 
 static void show_zeros(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
@@ -259,23 +259,43 @@ bool zio_tracker_yield_range(struct zio_tracker *tracker, const void *start, siz
     return zio_uffd_unregister(&tracker->uffd, from, to - from) == 0;
 }
 
+static long issue(const struct zio_map_call *call) {
+    const long *a = call->arguments;
+    return zio_syscall6(call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* Registers again what one unregister call gave up, mapping by mapping: a single call
+ * refuses a range with a gap or with another kind of memory in it. */
+static void register_pieces(struct zio_tracker *tracker, uint64_t from, uint64_t to) {
+    if (zio_uffd_register(&tracker->uffd, from, to - from) == 0)
+        return;
+    struct zio_mapping mapping;
+    while (from < to && zio_mapping_query(&tracker->uffd, from, &mapping) == 0) {
+        uint64_t end = zio__min(mapping.end, to);
+        zio_uffd_register(&tracker->uffd, from, end - from);
+        from = end;
+    }
+}
+
 long zio_tracker_retire(struct zio_tracker *tracker, void *start, size_t length,
-                        long (*call)(void *arguments), void *arguments) {
+                        const struct zio_map_call *call) {
     struct zio__section section;
     uint64_t from = zio__address(start), to = zio__page_up(from + length);
     if (from % ZIO__PAGE != 0 || to <= from ||
         !zio_view_map_may_hold(&tracker->map, from, to - from) ||
         !zio__begin(tracker, &section, 0, zio_view_map_stripes(from, to - from), false))
-        return call(arguments);
+        return issue(call);
     bool silent = zio_uffd_unregister(&tracker->uffd, from, to - from) == 0;
     long result = 0;
     if (silent) {
-        result = call(arguments);
-        if (result == ZIO_EINVAL || result == ZIO_EAGAIN || result == ZIO_EPERM)
-            zio_uffd_register(&tracker->uffd, from, to - from);
-        else
+        result = issue(call);
+        bool failed = result < 0 && result >= -4095;
+        bool happened = !failed || (result == ZIO_ENOMEM && call->skips_gaps);
+        if (happened)
             zio__carve(tracker, from, to - from);
+        if (!happened || call->keeps_mapping)
+            register_pieces(tracker, from, to);
     }
     zio__end(tracker, &section);
-    return silent ? result : call(arguments);
+    return silent ? result : issue(call);
 }

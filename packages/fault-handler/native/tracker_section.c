@@ -45,19 +45,24 @@ bool zio__expect_event(struct zio_tracker *tracker, uint64_t start, uint64_t len
     return found;
 }
 
-static bool is_expected(struct zio_tracker *tracker, const struct zio_event *event) {
+static bool withdraw(struct zio_tracker *tracker, uint64_t start, uint64_t length) {
     bool found = false;
-    if (event->kind != ZIO_EVENT_REMOVE)
-        return false;
     zio_lock_exclusive(&tracker->self_lock);
     for (int i = 0; i < ZIO_TRACKER_SELF_EVENTS && !found; i++)
-        if (tracker->self_events[i].length == event->length &&
-            tracker->self_events[i].start == event->start) {
+        if (tracker->self_events[i].length == length && tracker->self_events[i].start == start) {
             tracker->self_events[i].length = 0;
             found = true;
         }
     zio_unlock_exclusive(&tracker->self_lock);
     return found;
+}
+
+void zio__expect_no_event(struct zio_tracker *tracker, uint64_t start, uint64_t length) {
+    withdraw(tracker, start, length);
+}
+
+static bool is_expected(struct zio_tracker *tracker, const struct zio_event *event) {
+    return event->kind == ZIO_EVENT_REMOVE && withdraw(tracker, event->start, event->length);
 }
 
 void zio__carve(struct zio_tracker *tracker, uint64_t start, uint64_t length) {

@@ -2,7 +2,11 @@
  * for views and no thread is started here: that waits for the first large input. */
 #include "instance.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <zio/syscall.h>
 
 #include "hooks/hook_table.h"
 #include "policy.h"
@@ -21,15 +25,63 @@ static void turn_off(const char *why) {
     zio__log("zio is off: ", why);
 }
 
+void zio__turn_off(const char *why) {
+    atomic_store(&zio__on, false);
+    zio_tracker_shut_down(&zio__tracker);
+    turn_off(why);
+}
+
+static _Atomic bool is_pinned;
+
+static bool cannot_tell_pinned(void) {
+    return atomic_load(&is_pinned) && zio__tracker.uffd.fd >= 0 && !zio__tracker.uffd.can_move;
+}
+
+static void end_for_pinned(void) {
+    zio__turn_off("off: io_uring buffers are registered and UFFDIO_MOVE is missing (Linux 6.8)");
+}
+
+void zio__memory_is_pinned(void) {
+    int saved = errno;
+    atomic_store(&is_pinned, true);
+    if (cannot_tell_pinned())
+        end_for_pinned();
+    errno = saved;
+}
+
+/* Whether the machine lets us map memory without counting it against the program. */
+static const char *refusal(void) {
+    struct rlimit64 limit;
+    char overcommit = 0;
+    if (zio_syscall(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) == 0 &&
+        limit.rlim_cur != RLIM64_INFINITY)
+        return "off: the address space is limited (RLIMIT_AS)";
+    long fd =
+        zio_syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        zio_syscall(SYS_read, fd, &overcommit, 1);
+        zio_syscall(SYS_close, fd);
+    }
+    return overcommit == '2' ? "off: memory is not overcommitted (vm.overcommit_memory=2)" : NULL;
+}
+
 bool zio__ready(void) {
     if (!atomic_load_explicit(&zio__on, memory_order_acquire))
         return false;
     bool was_idle =
         atomic_load_explicit(&zio__tracker.state, memory_order_relaxed) == ZIO_TRACKER_IDLE;
+    const char *why = was_idle ? refusal() : NULL;
+    if (why) {
+        zio__turn_off(why);
+        return false;
+    }
     if (zio_tracker_ready(&zio__tracker)) {
         if (was_idle)
             zio__stats_state("active");
-        return true;
+        if (!cannot_tell_pinned())
+            return true;
+        end_for_pinned();
+        return false;
     }
     if (atomic_load(&zio__tracker.state) == ZIO_TRACKER_UNAVAILABLE) {
         atomic_store(&zio__on, false);

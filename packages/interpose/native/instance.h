@@ -42,6 +42,13 @@ static inline bool zio__is_small(size_t length) {
  * out to be unusable, every hook becomes a plain call from then on. */
 bool zio__ready(void);
 
+/* Ends zIO in this process: views become memory, every hook becomes a plain call. */
+void zio__turn_off(const char *why);
+
+/* The program pins memory for long (io_uring's registered buffers). UFFDIO_MOVE refuses pinned
+ * pages; without it eviction would strand them, so zIO ends then. */
+void zio__memory_is_pinned(void);
+
 /* stats.c: the shared page. open: in the constructor and in a forked child. */
 void zio__stats_open(void);
 void zio__stats_close(void);

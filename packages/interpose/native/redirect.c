@@ -96,7 +96,7 @@ static void publish(struct redirection *plan, ssize_t received, uint16_t site) {
             zio_tracker_publish(&zio__tracker, plan->target[next], got, slice->origin,
                                 slice->offset, site);
         }
-        zio__slice_give_back(slice, got);
+        zio__slice_give_back(slice);
         next++;
     }
 }

@@ -10,8 +10,7 @@
 enum { SLOTS = 8, PAGE = 4096, LEAST_ORIGIN_BYTES = 64 << 10 };
 
 struct thread_state {
-    struct zio_origin *filling;
-    size_t filled;
+    _Atomic(struct zio_origin *) filling; /* the thread and its signal handlers take turns */
     struct zio_origin *in_use[SLOTS];
     bool known; /* to the key's destructor */
 };
@@ -20,14 +19,23 @@ static __thread struct thread_state state;
 static pthread_key_t key;
 static bool has_key;
 
+/* The origin is nobody's to fill from here on. */
+static void stop_filling(struct zio_origin *origin) {
+    atomic_store_explicit(&origin->filling, 0, memory_order_release);
+    zio_origin_release(origin);
+}
+
 static void thread_ends(void *value) {
     struct thread_state *ending = value;
     for (int i = 0; i < SLOTS; i++)
         if (ending->in_use[i])
             zio_origin_release(ending->in_use[i]);
     if (ending->filling)
-        zio_origin_release(ending->filling);
-    *ending = (struct thread_state){.known = false};
+        stop_filling(ending->filling);
+    for (int i = 0; i < SLOTS; i++)
+        ending->in_use[i] = NULL;
+    atomic_store(&ending->filling, NULL);
+    ending->known = false;
 }
 
 void zio__thread_set_up(void) {
@@ -49,9 +57,12 @@ int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes) {
         return ZIO_EAGAIN;
     if (!state.known && has_key)
         state.known = pthread_setspecific(key, &state) == 0;
-    struct zio_origin *origin = state.filling;
-    state.filling = NULL;
-    size_t offset = origin ? next_offset(state.filled, address) : 0;
+    struct zio_origin *origin = atomic_exchange(&state.filling, NULL);
+    size_t offset = 0;
+    if (origin) {
+        atomic_store_explicit(&origin->filling, 0, memory_order_release);
+        offset = next_offset(atomic_load(&origin->filled), address);
+    }
     if (origin && (offset > origin->capacity || origin->capacity - offset < bytes)) {
         zio_origin_release(origin);
         origin = NULL;
@@ -71,13 +82,10 @@ int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes) {
     return 0;
 }
 
-void zio__slice_give_back(struct zio__slice *slice, size_t used) {
-    size_t end = slice->offset + used;
+void zio__slice_give_back(struct zio__slice *slice) {
+    struct zio_origin *none = NULL;
     state.in_use[slice->slot] = NULL;
-    if (state.filling) {
-        zio_origin_release(slice->origin);
-        return;
-    }
-    state.filled = end;
-    state.filling = slice->origin;
+    atomic_store_explicit(&slice->origin->filling, 1, memory_order_release);
+    if (!atomic_compare_exchange_strong(&state.filling, &none, slice->origin))
+        stop_filling(slice->origin);
 }

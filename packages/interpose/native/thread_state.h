@@ -20,8 +20,8 @@ struct zio__slice {
  * continue in the same origin, so that a message received in parts is one view. 0, or
  * ZIO_ENOMEM (memory limit), or ZIO_EAGAIN (too many calls left unfinished). */
 int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes);
-/* `used` bytes from the slice's offset are final now. Drops the slice. */
-void zio__slice_give_back(struct zio__slice *slice, size_t used);
+/* Drops the slice; the origin's `filled` says where the next one may begin. */
+void zio__slice_give_back(struct zio__slice *slice);
 
 void zio__thread_set_up(void);
 

@@ -25,6 +25,7 @@ struct zio_origin {
   _Atomic uint64_t references; /* low 32 bits: views, high 32 bits: holds */
   _Atomic size_t filled;       /* bytes [0, filled) are final */
   _Atomic uint32_t shared;     /* sticky: two views may show the same byte */
+  _Atomic uint32_t filling;    /* 1: one of the holds only waits to fill bytes from `filled` on */
   uint32_t size_class;
   struct zio_origin_pool *pool;
   struct zio_origin *next, *previous; /* in a free list of its class */
@@ -68,8 +69,8 @@ static inline void zio_origin_add_view(struct zio_origin *origin) {
 void zio_origin_release(struct zio_origin *origin);     /* drops a hold */
 void zio_origin_remove_view(struct zio_origin *origin); /* drops a view */
 
-/* True when no hold exists and no byte is shown twice, so that pages wholly below
- * `filled` may be moved out. The caller must exclude new references meanwhile. */
+/* True when no hold exists (but that of a waiting filler) and no byte is shown twice, so
+ * that pages wholly below `filled` may be moved out. The caller must exclude new references meanwhile. */
 bool zio_origin_is_movable(const struct zio_origin *origin);
 
 #endif

@@ -174,15 +174,21 @@ void zio_tracker_discard(struct zio_tracker *tracker, void *start, size_t length
 void zio_tracker_zero(struct zio_tracker *tracker, void *start, size_t length);
 /* Every view in the range becomes memory. False when that was impossible. */
 bool zio_tracker_materialise(struct zio_tracker *tracker, const void *start, size_t length);
+/* Whether the whole range is private anonymous memory, readable and writable. */
+bool zio_tracker_is_suitable(struct zio_tracker *tracker, const void *start, size_t length);
 /* As materialise, then gives the range back to ordinary paging (before mlock, mremap, mprotect). */
 bool zio_tracker_yield_range(struct zio_tracker *tracker, const void *start, size_t length);
-/* Runs a system call that ends the contents of whole pages [start, +length) (munmap, mmap
- * with MAP_FIXED, madvise with MADV_DONTNEED) so that it raises no event: unregisters,
- * calls, cuts the views. `call` returns the result or -errno, makes no other call and
- * touches no program memory: stripe locks are held. With -EINVAL, -EAGAIN or -EPERM nothing
- * happened and the views stay. */
+/* A system call that ends the contents of whole pages: munmap, mmap with MAP_FIXED, madvise
+ * with MADV_DONTNEED. */
+struct zio_map_call {
+    long number, arguments[6];
+    bool keeps_mapping; /* the memory stays mapped (madvise) */
+    bool skips_gaps;    /* -ENOMEM: done, but for the unmapped parts (madvise) */
+};
+/* Runs it on [start, +length) so that it raises no event: unregisters, calls, cuts the
+ * views. If the call fails the views stay. Returns its result or -errno. */
 long zio_tracker_retire(struct zio_tracker *tracker, void *start, size_t length,
-                        long (*call)(void *arguments), void *arguments);
+                        const struct zio_map_call *call);
 
 /* Output: describes [start, +length) by at most max pieces of origins and program memory,
  * appended to iov. A hold is taken for each origin piece (origins[i], or NULL) and must be
@@ -202,6 +208,13 @@ static inline void zio_tracker_release(struct zio_origin **origins, int count) {
 void zio_tracker_fork_prepare(struct zio_tracker *tracker);
 void zio_tracker_fork_parent(struct zio_tracker *tracker);
 void zio_tracker_fork_child(struct zio_tracker *tracker);
+
+/* Ends everything for good in this process: every view becomes memory, the handler ends, the
+ * descriptor is closed. For programs about to run under limits that we would break. */
+void zio_tracker_shut_down(struct zio_tracker *tracker);
+/* mlockall(2) has locked our scratch pages as well; eviction tells locked memory by the
+ * difference. Call after it. */
+void zio_tracker_after_mlockall(struct zio_tracker *tracker);
 
 /* Ends the handler thread and starts it again in the caller's new credentials or
  * namespaces. Between the two nobody may touch a missing page except by waiting. When the

@@ -7,6 +7,7 @@
 
 #include <sched.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -66,7 +67,8 @@
   X(REQUIRED, int,    madvise,  (void *, size_t, int)) \
   X(REQUIRED, int,    mprotect, (void *, size_t, int)) \
   X(REQUIRED, int,    mlock,    (const void *, size_t)) \
-  X(OPTIONAL, int,    mlock2,   (const void *, size_t, unsigned))
+  X(OPTIONAL, int,    mlock2,   (const void *, size_t, unsigned)) \
+  X(REQUIRED, int,    mlockall, (int))
 
 #define ZIO_PROCESS_HOOKS(X) \
   X(OPTIONAL, pid_t, _Fork,     (void)) \
@@ -82,7 +84,11 @@
   X(REQUIRED, int,   setresgid, (gid_t, gid_t, gid_t)) \
   X(REQUIRED, int,   setgroups, (size_t, const gid_t *)) \
   X(REQUIRED, int,   unshare,   (int)) \
-  X(REQUIRED, int,   setns,     (int, int))
+  X(REQUIRED, int,   setns,     (int, int)) \
+  X(REQUIRED, int,   setrlimit,   (__rlimit_resource_t, const struct rlimit *)) \
+  X(REQUIRED, int,   setrlimit64, (__rlimit_resource_t, const struct rlimit64 *)) \
+  X(REQUIRED, int,   prlimit,     (pid_t, enum __rlimit_resource, const struct rlimit *, struct rlimit *)) \
+  X(REQUIRED, int,   prlimit64,   (pid_t, enum __rlimit_resource, const struct rlimit64 *, struct rlimit64 *))
 
 /* Not ours, but called: X as above. */
 #define ZIO_BORROWED(X) \

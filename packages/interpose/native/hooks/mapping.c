@@ -3,28 +3,19 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <zio/syscall.h>
 
 #include "../instance.h"
 #include "hook_table.h"
 
-struct map_call {
-    long number, arguments[6];
-};
-
-static long issue(void *arguments) {
-    const struct map_call *call = arguments;
-    const long *a = call->arguments;
-    return zio_syscall6(call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
-}
-
 static bool may_hold(const void *start, size_t length) {
     return length > 0 && zio_tracker_may_hold(&zio__tracker, start, length);
 }
 
-static long retire(void *start, size_t length, struct map_call call) {
-    long result = zio_tracker_retire(&zio__tracker, start, length, issue, &call);
+static long retire(void *start, size_t length, struct zio_map_call call) {
+    long result = zio_tracker_retire(&zio__tracker, start, length, &call);
     if (result >= 0 || result < -4095)
         return result;
     errno = (int)-result;
@@ -34,9 +25,10 @@ static long retire(void *start, size_t length, struct map_call call) {
 ZIO_EXPORT void *mmap(void *start, size_t length, int protection, int flags, int fd, off_t offset) {
     if (!(flags & MAP_FIXED) || !may_hold(start, length) || offset % 4096 != 0)
         return ZIO_REAL(mmap)(start, length, protection, flags, fd, offset);
-    return (void *)retire(
-        start, length,
-        (struct map_call){SYS_mmap, {(long)start, (long)length, protection, flags, fd, offset}});
+    struct zio_map_call call = {
+        .number = SYS_mmap,
+        .arguments = {(long)start, (long)length, protection, flags, fd, offset}};
+    return (void *)retire(start, length, call);
 }
 
 ZIO_EXPORT void *mmap64(void *start, size_t length, int protection, int flags, int fd,
@@ -47,14 +39,18 @@ ZIO_EXPORT void *mmap64(void *start, size_t length, int protection, int flags, i
 ZIO_EXPORT int munmap(void *start, size_t length) {
     if (!may_hold(start, length))
         return ZIO_REAL(munmap)(start, length);
-    return (int)retire(start, length, (struct map_call){SYS_munmap, {(long)start, (long)length}});
+    struct zio_map_call call = {.number = SYS_munmap, .arguments = {(long)start, (long)length}};
+    return (int)retire(start, length, call);
 }
 
 ZIO_EXPORT int madvise(void *start, size_t length, int advice) {
     if ((advice != MADV_DONTNEED && advice != MADV_FREE) || !may_hold(start, length))
         return ZIO_REAL(madvise)(start, length, advice);
-    return (int)retire(start, length,
-                       (struct map_call){SYS_madvise, {(long)start, (long)length, advice}});
+    struct zio_map_call call = {.number = SYS_madvise,
+                                .arguments = {(long)start, (long)length, advice},
+                                .keeps_mapping = true,
+                                .skips_gaps = true};
+    return (int)retire(start, length, call);
 }
 
 /* Views are taken for writable memory; what becomes read-only must be memory again. */
@@ -77,8 +73,40 @@ ZIO_EXPORT int mlock2(const void *start, size_t length, unsigned flags) {
     return ZIO_REAL(mlock2)(start, length, flags);
 }
 
-/* A range of which we registered a part is several mappings to the kernel, which then says
- * EFAULT where plain succeeds (TRAPS 17): give the range back and ask again. */
+ZIO_EXPORT int mlockall(int flags) {
+    int result = ZIO_REAL(mlockall)(flags);
+    if (atomic_load(&zio__on))
+        zio_tracker_after_mlockall(&zio__tracker);
+    return result;
+}
+
+/* Registering a part of a mapping splits it, and the parts may never merge again (each has
+ * got its own anon_vma). mremap(2) moves one mapping only and says EFAULT where plain succeeds
+ * (TRAPS 17). What it would have done is done in steps then. */
+static void *remap_in_steps(void *start, size_t old_length, size_t new_length, int flags) {
+    if (new_length <= old_length) {
+        if (new_length < old_length &&
+            ZIO_REAL(munmap)((char *)start + new_length, old_length - new_length) != 0)
+            return MAP_FAILED;
+        return start;
+    }
+    if (!(flags & MREMAP_MAYMOVE)) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    void *moved = ZIO_REAL(mmap)(NULL, new_length, PROT_READ | PROT_WRITE,
+                                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (moved == MAP_FAILED)
+        return moved;
+    memcpy(moved, start, old_length);
+    munmap(start, old_length);
+    return moved;
+}
+
+static size_t round_to_pages(size_t length) {
+    return (length + 4095) & ~(size_t)4095;
+}
+
 ZIO_EXPORT void *mremap(void *start, size_t old_length, size_t new_length, int flags, ...) {
     va_list rest;
     va_start(rest, flags);
@@ -86,13 +114,16 @@ ZIO_EXPORT void *mremap(void *start, size_t old_length, size_t new_length, int f
     va_end(rest);
     int saved = errno;
     void *result = ZIO_REAL(mremap)(start, old_length, new_length, flags, target);
-    if (result != MAP_FAILED || errno != EFAULT)
+    if (result != MAP_FAILED || errno != EFAULT || !atomic_load(&zio__on))
         return result;
-    int failure = errno;
-    if (!zio_tracker_yield_range(&zio__tracker, start, old_length)) {
-        errno = failure;
+    size_t old_pages = round_to_pages(old_length), new_pages = round_to_pages(new_length);
+    if (!zio_tracker_is_suitable(&zio__tracker, start, old_pages))
         return result;
-    }
+    zio_tracker_yield_range(&zio__tracker, start, old_pages);
     errno = saved;
-    return ZIO_REAL(mremap)(start, old_length, new_length, flags, target);
+    result = ZIO_REAL(mremap)(start, old_length, new_length, flags, target);
+    if (result != MAP_FAILED || errno != EFAULT || (flags & ~MREMAP_MAYMOVE) != 0 || new_pages == 0)
+        return result;
+    errno = saved;
+    return remap_in_steps(start, old_pages, new_pages, flags);
 }

@@ -147,7 +147,8 @@ ZIO_EXPORT void free(void *block) {
 }
 
 /* A block that grows beyond its room and shows origins gets new room and the same views; the
- * allocator's own copy, or mremap, would touch every page. A failure leaves it as it was. */
+ * allocator's own copy, or mremap, would touch every page. Where there is no room for both the
+ * allocator decides, and a failure leaves the block as it was. */
 ZIO_EXPORT void *realloc(void *block, size_t length) {
     size_t size = 0;
     if (atomic_load_explicit(&zio__tracker.map.count, memory_order_relaxed) != 0)
@@ -156,7 +157,7 @@ ZIO_EXPORT void *realloc(void *block, size_t length) {
         return ZIO_REAL(realloc)(block, length);
     void *grown = ZIO_REAL(malloc)(length);
     if (!grown)
-        return NULL;
+        return ZIO_REAL(realloc)(block, length);
     copy(grown, block, size, ZIO_SITE());
     zio_tracker_discard(&zio__tracker, block, size);
     zio__real.free(block);

@@ -93,8 +93,44 @@ ZIO_EXPORT long syscall(long number, ...) {
         }
         if (number == SYS_mprotect)
             return mprotect((void *)a[0], (size_t)a[1], (int)a[2]);
+        if (number == SYS_io_uring_register)
+            zio__memory_is_pinned();
+        if (number == SYS_mlockall)
+            return mlockall((int)a[0]);
+        if (number == SYS_mremap)
+            return (long)mremap((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
     }
     return ZIO_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* Under a limit of the address space, room that plain has must not be taken by origins: views
+ * end and so does their memory (TRAPS 17). */
+static int after_limit(int result) {
+    struct rlimit64 limit;
+    int saved = errno;
+    if (result == 0 && is_on() && zio_syscall(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) == 0 &&
+        limit.rlim_cur != RLIM64_INFINITY)
+        zio__turn_off("off: the address space is limited (RLIMIT_AS)");
+    errno = saved;
+    return result;
+}
+
+ZIO_EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
+    return after_limit(ZIO_REAL(setrlimit)(resource, limit));
+}
+
+ZIO_EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit) {
+    return after_limit(ZIO_REAL(setrlimit64)(resource, limit));
+}
+
+ZIO_EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *limit,
+                       struct rlimit *old) {
+    return after_limit(ZIO_REAL(prlimit)(pid, resource, limit, old));
+}
+
+ZIO_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *limit,
+                         struct rlimit64 *old) {
+    return after_limit(ZIO_REAL(prlimit64)(pid, resource, limit, old));
 }
 
 #define ZIO_FOLLOWED(name, parameters, arguments)                                                  \
