@@ -19,7 +19,7 @@ function plan(shell: number, typed: string[]): void {
   // The bytes of the command: those of this process's last arguments.
   const count = request.command.length;
   const command = count > 0 ? splitAtNul(readFileSync("/proc/self/cmdline")).slice(-count) : [];
-  const prepared = prepareRun({ ...request, command }, EnvironmentBytes.ofProcess(shell), script);
+  const prepared = prepareRun({ ...request, command, pid: shell }, EnvironmentBytes.ofProcess(shell), script);
   for (const line of prepared.lines) say(line);
   const file = writePlan(prepared.plan);
   // The shell may have been killed meanwhile.

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { userfaultfdProblem } from "../src/doctor/userfaultfd.js";
 import type { RunFile } from "../src/run/record-run.js";
 import { userStatsDirectory } from "../src/stats/directory.js";
 import { countersPage } from "./support/counters-page.js";
@@ -70,6 +71,38 @@ test("the counters are summed over the pages of all processes, with one entry fo
     { pid: 11, parentPid: 1, elidedBytes: 100, faults: 1, fallbacks: { "pinned-page": 1 } },
     { pid: 12, elidedBytes: 1000 },
   ]);
+});
+
+test("what a tree of copying programs elided is recorded for each and in all", async ({ skip }) => {
+  skip(userfaultfdProblem() !== undefined, `userfaultfd is not available: ${userfaultfdProblem()?.reason}`);
+  const program = await compileProgram("copy_through.c");
+  const input = fileOf("input", "x".repeat(4 * 1024 * 1024));
+  const command = ["sh", "-c", '"$0" <"$1" >/dev/null & "$0" <"$1" >/dev/null; wait', program, input];
+  await runZio(["run", "--policy", "always", "--stats", file, "--", ...command]);
+  const { processes, elidedBytes, redirectedBytes } = record();
+  const copiers = processes.filter((each) => each.command === "copy_through");
+  expect(copiers).toHaveLength(2);
+  for (const copier of copiers) {
+    expect(copier.state).toBe("active");
+    expect(copier.redirectedBytes).toBeGreaterThan(3 * 1024 * 1024);
+    expect(copier.elidedBytes).toBeGreaterThan(copier.redirectedBytes);
+  }
+  expect(elidedBytes).toBe(processes.reduce((sum, each) => sum + each.elidedBytes, 0));
+  expect(redirectedBytes).toBe(processes.reduce((sum, each) => sum + each.redirectedBytes, 0));
+});
+
+test("the counters of a program that is killed are recorded", async ({ skip }) => {
+  skip(userfaultfdProblem() !== undefined, `userfaultfd is not available: ${userfaultfdProblem()?.reason}`);
+  const program = await compileProgram("copy_through.c");
+  const command = ["sh", "-c", 'echo "pid $$"; exec "$0"', program];
+  started = new StartedProgram(zioPath, ["run", "--policy", "always", "--stats", file, "--", ...command]);
+  const pid = Number((await started.line(/^pid/)).split(" ")[1]);
+  started.child.stdin!.write(`${"x".repeat(1024 * 1024)}\nend\n`);
+  await started.line(/^end$/);
+  process.kill(pid, "SIGKILL");
+  expect(await started.ended).toEqual({ status: null, signal: "SIGKILL" });
+  expect(record()).toMatchObject({ ending: { signal: "SIGKILL" } });
+  expect(record().redirectedBytes).toBeGreaterThan(0);
 });
 
 test("the directory of the pages is private while the command runs and gone afterwards", async () => {

@@ -1,6 +1,7 @@
 // The comparison that `zio demo` shows: each program plain and under zIO in turn, so that what else the machine does
 // meets both alike, and the median of the rounds.
 import type { Settings } from "@zio/interpose";
+import { addressSpaceProblem } from "../doctor/machine-checks.js";
 import { userfaultfdProblem } from "../doctor/userfaultfd.js";
 import { type Measurement, type Sample, sampleOf, type Way } from "./contender.js";
 import { measureEcho, messageBytes } from "./echo.js";
@@ -48,7 +49,7 @@ function plannedCases(): Planned[] {
 
 /** Runs the comparison; `progress` is told what comes next. */
 export async function runDemo(settings: Settings, progress: (text: string) => void): Promise<DemoResult> {
-  const problem = userfaultfdProblem();
+  const problem = userfaultfdProblem() ?? addressSpaceProblem();
   const ways: Way[] = problem ? ["plain"] : ["plain", "zio"];
   const cases = plannedCases();
   const startMs = performance.now();

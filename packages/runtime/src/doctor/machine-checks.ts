@@ -92,18 +92,27 @@ function checkMapCount(): Check {
   };
 }
 
-function checkAddressSpace(): Check {
-  const [id, title] = ["address-space", "address space"];
-  const limit = softLimit("Max address space") ?? Number.POSITIVE_INFINITY;
+/** Why the library stays off although userfaultfd can be had; `limits` is a table of /proc. */
+export function addressSpaceProblem(
+  limits = readText("/proc/self/limits"),
+): { reason: string; fix: string } | undefined {
+  const limit = softLimit("Max address space", limits) ?? Number.POSITIVE_INFINITY;
   if (limit !== Number.POSITIVE_INFINITY) {
-    const reason = `limited to ${describeBytes(limit)} (RLIMIT_AS): nothing is reserved ahead`;
-    return { id, title, state: "limited", reason, fix: "ulimit -v unlimited" };
+    return {
+      reason: `the address space is limited to ${describeBytes(limit)} (RLIMIT_AS)`,
+      fix: "ulimit -v unlimited",
+    };
   }
   if (readText("/proc/sys/vm/overcommit_memory") === "2") {
-    const reason = "memory is not overcommitted: nothing is reserved ahead";
-    return { id, title, state: "limited", reason, fix: "sysctl vm.overcommit_memory=0" };
+    return { reason: "memory is not overcommitted (vm.overcommit_memory=2)", fix: "sysctl vm.overcommit_memory=0" };
   }
-  return good(id, title, "unlimited");
+  return undefined;
+}
+
+function checkAddressSpace(): Check {
+  const [id, title] = ["address-space", "address space"];
+  const problem = addressSpaceProblem();
+  return problem ? { id, title, state: "missing", ...problem } : good(id, title, "unlimited");
 }
 
 function checkMemory(): Check {

@@ -28,8 +28,8 @@ export function hasCapability(number: number): boolean {
 }
 
 /** The soft limit of a row of /proc/self/limits; Infinity where it is unlimited. */
-export function softLimit(row: string, limits = readText("/proc/self/limits") ?? ""): number | undefined {
-  const text = new RegExp(`^${row}\\s+(unlimited|\\d+)`, "m").exec(limits)?.[1];
+export function softLimit(row: string, limits = readText("/proc/self/limits")): number | undefined {
+  const text = new RegExp(`^${row}\\s+(unlimited|\\d+)`, "m").exec(limits ?? "")?.[1];
   return text === "unlimited" ? Number.POSITIVE_INFINITY : text === undefined ? undefined : Number(text);
 }
 

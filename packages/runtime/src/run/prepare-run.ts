@@ -4,6 +4,8 @@
 import { resolve } from "node:path";
 import type { KernelFeature } from "@zio/fault-handler";
 import { launcherPath, libraryPath, preloadablePath, preloadWith } from "@zio/interpose";
+import { addressSpaceProblem } from "../doctor/machine-checks.js";
+import { readText } from "../doctor/proc.js";
 import { userfaultfdProblem } from "../doctor/userfaultfd.js";
 import { CommandError, exitStatus } from "../exit-status.js";
 import { makeRunDirectory } from "../stats/directory.js";
@@ -18,6 +20,8 @@ export interface RunRequest {
   /** Where the counters go when the command has ended. */
   statsFile: string | undefined;
   command: readonly Buffer[];
+  /** The process that becomes the command, or its parent: its limits are the command's. */
+  pid: number;
 }
 
 export interface PreparedRun {
@@ -55,27 +59,27 @@ function preload(environment: EnvironmentBytes): void {
 }
 
 /** Why zIO will do nothing although the user did not say so. */
-function reasonToRunPlain(environment: EnvironmentBytes) {
+function reasonToRunPlain(environment: EnvironmentBytes, pid: number) {
   const disable = (environment.text("ZIO_DISABLE") ?? "").split(",").filter(Boolean) as KernelFeature[];
   if (environment.text("ZIO_POLICY") === "off" || disable.includes("userfaultfd")) return undefined;
-  return userfaultfdProblem(disable);
+  return userfaultfdProblem(disable) ?? addressSpaceProblem(readText(`/proc/${pid}/limits`));
 }
 
 /** Adds zIO to the environment where that can work; returns the lines that say why not, or what is different. */
-function addLibrary(path: Buffer, environment: EnvironmentBytes, options: OptionTexts): string[] {
+function addLibrary(path: Buffer, environment: EnvironmentBytes, request: RunRequest): string[] {
   const target = inspectTarget(path, environment.get("PATH"));
   if (!target.preloadable) {
     if (target.problem === "interpreter-missing")
       throw new CommandError(`cannot run ${target.path}: ${target.reason}`, exitStatus.notFound);
     return [`${target.reason}, so it runs unchanged; ${target.fix}`];
   }
-  const lines = applySettings(environment, options);
+  const lines = applySettings(environment, request.options);
   try {
     preload(environment);
   } catch (error) {
     return [...lines, `${(error as Error).message}; the command runs unchanged`];
   }
-  const problem = reasonToRunPlain(environment);
+  const problem = reasonToRunPlain(environment, request.pid);
   return problem ? [...lines, `${problem.reason}, so the command runs unchanged; ${problem.fix}`] : lines;
 }
 
@@ -95,7 +99,7 @@ function planStats(file: string, command: readonly Buffer[], environment: Enviro
 export function prepareRun(request: RunRequest, environment: EnvironmentBytes, launchScript: string): PreparedRun {
   const path = findProgram(request.command, environment);
   const launcher = findLauncher();
-  const lines = addLibrary(path, environment, request.options);
+  const lines = addLibrary(path, environment, request);
   const afterwards =
     request.statsFile === undefined ? [] : planStats(request.statsFile, request.command, environment, launchScript);
   const plan: LaunchPlan = {

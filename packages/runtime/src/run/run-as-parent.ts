@@ -18,7 +18,8 @@ const sharedWithProgram: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
 /** Runs the command as a child and ends as it ended. */
 export function runAsParent(typed: TypedRun): Promise<void> {
   const command = typed.command.map((word) => Buffer.from(word));
-  const { plan, launcher, lines } = prepareRun({ ...typed, command }, EnvironmentBytes.of(process.env), launchScript);
+  const request = { ...typed, command, pid: process.pid };
+  const { plan, launcher, lines } = prepareRun(request, EnvironmentBytes.of(process.env), launchScript);
   for (const line of lines) say(line);
   const child = spawn(launcher, [writePlan(plan)], { stdio: "inherit" });
   for (const signal of handedOn) process.on(signal, () => child.kill(signal));
