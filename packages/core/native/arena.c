@@ -22,8 +22,7 @@ struct slab_object {
     struct slab_object *next;
 };
 
-void *zio_pages_alloc(size_t bytes)
-{
+void *zio_pages_alloc(size_t bytes) {
     if (bytes == 0 || bytes > SIZE_MAX - ZIO__PAGE_BYTES)
         return NULL;
     bytes = zio__round_up(bytes, ZIO__PAGE_BYTES);
@@ -36,22 +35,19 @@ void *zio_pages_alloc(size_t bytes)
     return (void *)pages;
 }
 
-void zio_pages_free(void *pages, size_t bytes)
-{
+void zio_pages_free(void *pages, size_t bytes) {
     if (pages)
         zio_syscall(SYS_munmap, pages, zio__round_up(bytes, ZIO__PAGE_BYTES));
 }
 
-static void push_free(struct zio_slab *slab, void *object)
-{
+static void push_free(struct zio_slab *slab, void *object) {
     ((struct slab_object *)object)->next = slab->free_list;
     /* The list is whole at every moment: a fork may copy it at any. */
     atomic_signal_fence(memory_order_release);
     slab->free_list = object;
 }
 
-static void *pop_free(struct zio_slab *slab)
-{
+static void *pop_free(struct zio_slab *slab) {
     void *object = slab->free_list;
     if (object)
         slab->free_list = ((struct slab_object *)object)->next;
@@ -65,8 +61,7 @@ static void *pop_free(struct zio_slab *slab)
 }
 
 /* Maps a chunk. Without the lock: if two threads do so at once, that costs only address space. */
-static int grow(struct zio_slab *slab)
-{
+static int grow(struct zio_slab *slab) {
     size_t bytes = zio__round_up(slab->object_bytes * (CHUNK_OBJECTS_MIN + 1), CHUNK_BYTES_MIN);
     zio_lock_exclusive(&slab->lock);
     struct slab_chunk *newest = slab->chunks;
@@ -96,8 +91,7 @@ static int grow(struct zio_slab *slab)
     return 0;
 }
 
-int zio_slab_init(struct zio_slab *slab, size_t object_bytes, size_t reserve)
-{
+int zio_slab_init(struct zio_slab *slab, size_t object_bytes, size_t reserve) {
     zio__zero_bytes(slab, sizeof *slab);
     if (object_bytes < 16 || object_bytes > CHUNK_BYTES_MAX)
         return ZIO_EINVAL;
@@ -112,8 +106,7 @@ int zio_slab_init(struct zio_slab *slab, size_t object_bytes, size_t reserve)
 }
 
 /* Takes an object while more than `keep` are free; maps more before it gives up. */
-static void *take(struct zio_slab *slab, size_t keep)
-{
+static void *take(struct zio_slab *slab, size_t keep) {
     for (;;) {
         void *object = NULL;
         zio_lock_exclusive(&slab->lock);
@@ -125,19 +118,16 @@ static void *take(struct zio_slab *slab, size_t keep)
     }
 }
 
-void *zio_slab_alloc(struct zio_slab *slab)
-{
+void *zio_slab_alloc(struct zio_slab *slab) {
     return take(slab, slab->reserve_count);
 }
 
-void *zio_slab_alloc_reserved(struct zio_slab *slab)
-{
+void *zio_slab_alloc_reserved(struct zio_slab *slab) {
     void *object = take(slab, slab->reserve_count);
     return object ? object : take(slab, 0);
 }
 
-void zio_slab_free(struct zio_slab *slab, void *object)
-{
+void zio_slab_free(struct zio_slab *slab, void *object) {
     if (!object)
         return;
     zio_lock_exclusive(&slab->lock);
@@ -146,8 +136,7 @@ void zio_slab_free(struct zio_slab *slab, void *object)
     zio_unlock_exclusive(&slab->lock);
 }
 
-void zio_slab_destroy(struct zio_slab *slab)
-{
+void zio_slab_destroy(struct zio_slab *slab) {
     struct slab_chunk *chunk = slab->chunks;
     slab->lock = (struct zio_lock){0};
     slab->chunks = slab->free_list = NULL;
@@ -160,8 +149,7 @@ void zio_slab_destroy(struct zio_slab *slab)
     }
 }
 
-void zio__slab_after_fork(struct zio_slab *slab)
-{
+void zio__slab_after_fork(struct zio_slab *slab) {
     slab->lock = (struct zio_lock){0};
     slab->free_count = slab->fresh_count;
     for (struct slab_object *object = slab->free_list; object; object = object->next)

@@ -11,8 +11,7 @@ enum { ZIO__PAGE_BYTES = 4096 };
 enum { ZIO__PAGE_BYTES = 65536 };
 #endif
 
-static inline size_t zio__round_up(size_t bytes, size_t unit)
-{
+static inline size_t zio__round_up(size_t bytes, size_t unit) {
     return (bytes + unit - 1) / unit * unit;
 }
 

@@ -6,8 +6,7 @@
 
 #include <stddef.h>
 
-static inline void zio__copy_bytes(void *to, const void *from, size_t bytes)
-{
+static inline void zio__copy_bytes(void *to, const void *from, size_t bytes) {
 #if defined(__x86_64__)
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
 #else
@@ -23,8 +22,7 @@ static inline void zio__copy_bytes(void *to, const void *from, size_t bytes)
 #endif
 }
 
-static inline void zio__zero_bytes(void *to, size_t bytes)
-{
+static inline void zio__zero_bytes(void *to, size_t bytes) {
 #if defined(__x86_64__)
     __asm__ volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(0) : "memory");
 #else

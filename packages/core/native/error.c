@@ -1,8 +1,7 @@
 /* The texts of the error codes. */
 #include <zio/error.h>
 
-const char *zio_error_message(int code)
-{
+const char *zio_error_message(int code) {
     switch (code) {
     case 0:
         return "success";

@@ -20,15 +20,13 @@ enum { ORIGIN_BYTES_MIN = 16 << 10, OWN_MAPPING_BYTES = 1 << 20, ORIGINS_A_CHUNK
 #define WARM_BYTES_MAX (UINT64_C(256) << 20)
 
 /* Class 4e + m holds (4 + m) / 4 of 16 KiB << e. */
-static size_t class_bytes(uint32_t size_class)
-{
+static size_t class_bytes(uint32_t size_class) {
     size_t bytes = ((size_t)ORIGIN_BYTES_MIN / 4 * (4 + size_class % 4)) << (size_class / 4);
     return zio__round_up(bytes, ZIO__PAGE_BYTES);
 }
 
 /* The smallest class that holds so many bytes; ZIO_ORIGIN_CLASSES: none does. */
-static uint32_t class_of(size_t bytes)
-{
+static uint32_t class_of(size_t bytes) {
     if (bytes <= ORIGIN_BYTES_MIN)
         return 0;
     uint32_t doublings = 63 - (uint32_t)__builtin_clzll((bytes - 1) / ORIGIN_BYTES_MIN);
@@ -37,15 +35,13 @@ static uint32_t class_of(size_t bytes)
     return size_class < ZIO_ORIGIN_CLASSES ? (uint32_t)size_class : ZIO_ORIGIN_CLASSES;
 }
 
-int zio_origin_pool_init(struct zio_origin_pool *pool, size_t limit_bytes)
-{
+int zio_origin_pool_init(struct zio_origin_pool *pool, size_t limit_bytes) {
     zio__zero_bytes(pool, sizeof *pool);
     pool->limit_bytes = limit_bytes;
     return zio_slab_init(&pool->headers, sizeof(struct zio_origin), 0);
 }
 
-void zio_origin_pool_destroy(struct zio_origin_pool *pool)
-{
+void zio_origin_pool_destroy(struct zio_origin_pool *pool) {
     for (uint32_t i = 0; i < ZIO_ORIGIN_CLASSES; i++) {
         for (struct zio_origin *origin = pool->free[i]; origin; origin = origin->next)
             if (origin->mapping_bytes)
@@ -60,8 +56,7 @@ void zio_origin_pool_destroy(struct zio_origin_pool *pool)
     atomic_store(&pool->free_bytes, 0);
 }
 
-void zio_origin_pool_after_fork(struct zio_origin_pool *pool)
-{
+void zio_origin_pool_after_fork(struct zio_origin_pool *pool) {
     size_t free_bytes = 0;
     zio__slab_after_fork(&pool->headers);
     for (uint32_t i = 0; i < ZIO_ORIGIN_CLASSES; i++) {
@@ -77,8 +72,7 @@ void zio_origin_pool_after_fork(struct zio_origin_pool *pool)
     atomic_store(&pool->free_bytes, free_bytes);
 }
 
-static void push_warm(struct zio_origin_pool *pool, struct zio_origin *origin)
-{
+static void push_warm(struct zio_origin_pool *pool, struct zio_origin *origin) {
     uint32_t size_class = origin->size_class;
     zio_lock_exclusive(&pool->lock[size_class]);
     origin->freed_at = atomic_fetch_add_explicit(&pool->frees, 1, memory_order_relaxed);
@@ -94,8 +88,7 @@ static void push_warm(struct zio_origin_pool *pool, struct zio_origin *origin)
     zio_unlock_exclusive(&pool->lock[size_class]);
 }
 
-static struct zio_origin *pop_warm(struct zio_origin_pool *pool, uint32_t size_class)
-{
+static struct zio_origin *pop_warm(struct zio_origin_pool *pool, uint32_t size_class) {
     zio_lock_exclusive(&pool->lock[size_class]);
     struct zio_origin *origin = pool->free[size_class];
     if (origin) {
@@ -111,8 +104,7 @@ static struct zio_origin *pop_warm(struct zio_origin_pool *pool, uint32_t size_c
 }
 
 /* Takes the warm origin that was freed longest ago; NULL: there is none. */
-static struct zio_origin *pop_oldest(struct zio_origin_pool *pool)
-{
+static struct zio_origin *pop_oldest(struct zio_origin_pool *pool) {
     uint64_t oldest = UINT64_MAX;
     uint32_t size_class = 0;
     for (uint32_t i = 0; i < ZIO_ORIGIN_CLASSES; i++) {
@@ -139,8 +131,7 @@ static struct zio_origin *pop_oldest(struct zio_origin_pool *pool)
     return origin;
 }
 
-static void push_cold(struct zio_origin_pool *pool, struct zio_origin *origin)
-{
+static void push_cold(struct zio_origin_pool *pool, struct zio_origin *origin) {
     zio_lock_exclusive(&pool->lock[origin->size_class]);
     origin->next = pool->cold[origin->size_class];
     atomic_signal_fence(memory_order_release);
@@ -148,8 +139,7 @@ static void push_cold(struct zio_origin_pool *pool, struct zio_origin *origin)
     zio_unlock_exclusive(&pool->lock[origin->size_class]);
 }
 
-static struct zio_origin *pop_cold(struct zio_origin_pool *pool, uint32_t size_class)
-{
+static struct zio_origin *pop_cold(struct zio_origin_pool *pool, uint32_t size_class) {
     zio_lock_exclusive(&pool->lock[size_class]);
     struct zio_origin *origin = pool->cold[size_class];
     if (origin)
@@ -159,8 +149,7 @@ static struct zio_origin *pop_cold(struct zio_origin_pool *pool, uint32_t size_c
 }
 
 /* Gives the pages of an origin that is in no list back to the kernel. */
-static void give_back(struct zio_origin_pool *pool, struct zio_origin *origin)
-{
+static void give_back(struct zio_origin_pool *pool, struct zio_origin *origin) {
     size_t capacity = origin->capacity;
     if (capacity >= OWN_MAPPING_BYTES) {
         zio_pages_free(origin->data, origin->mapping_bytes);
@@ -173,8 +162,7 @@ static void give_back(struct zio_origin_pool *pool, struct zio_origin *origin)
 }
 
 /* Maps one large origin, or a chunk of small ones of which all but the first become cold. */
-static struct zio_origin *map_origins(struct zio_origin_pool *pool, uint32_t size_class)
-{
+static struct zio_origin *map_origins(struct zio_origin_pool *pool, uint32_t size_class) {
     size_t capacity = class_bytes(size_class);
     size_t wanted = capacity >= OWN_MAPPING_BYTES ? 1 : ORIGINS_A_CHUNK;
     struct zio_origin *origins[ORIGINS_A_CHUNK];
@@ -198,10 +186,10 @@ static struct zio_origin *map_origins(struct zio_origin_pool *pool, uint32_t siz
 }
 
 /* Counts `bytes` of new capacity, giving warm origins back where the limit asks for it. */
-static bool charge(struct zio_origin_pool *pool, size_t bytes)
-{
+static bool charge(struct zio_origin_pool *pool, size_t bytes) {
     for (;;) {
-        size_t before = atomic_fetch_add_explicit(&pool->capacity_bytes, bytes, memory_order_relaxed);
+        size_t before =
+            atomic_fetch_add_explicit(&pool->capacity_bytes, bytes, memory_order_relaxed);
         if (before <= pool->limit_bytes && bytes <= pool->limit_bytes - before)
             return true;
         atomic_fetch_sub_explicit(&pool->capacity_bytes, bytes, memory_order_relaxed);
@@ -212,8 +200,7 @@ static bool charge(struct zio_origin_pool *pool, size_t bytes)
     }
 }
 
-struct zio_origin *zio_origin_acquire(struct zio_origin_pool *pool, size_t bytes)
-{
+struct zio_origin *zio_origin_acquire(struct zio_origin_pool *pool, size_t bytes) {
     uint32_t size_class = class_of(bytes);
     if (size_class == ZIO_ORIGIN_CLASSES)
         return NULL;
@@ -240,10 +227,10 @@ struct zio_origin *zio_origin_acquire(struct zio_origin_pool *pool, size_t bytes
 }
 
 /* Back to the pool, which keeps at most a quarter of its limit warm. */
-static void recycle(struct zio_origin *origin)
-{
+static void recycle(struct zio_origin *origin) {
     struct zio_origin_pool *pool = origin->pool;
-    size_t warm_max = pool->limit_bytes / 4 < WARM_BYTES_MAX ? pool->limit_bytes / 4 : WARM_BYTES_MAX;
+    size_t warm_max =
+        pool->limit_bytes / 4 < WARM_BYTES_MAX ? pool->limit_bytes / 4 : WARM_BYTES_MAX;
     atomic_fetch_sub_explicit(&pool->live_count, 1, memory_order_relaxed);
     if (origin->capacity > warm_max) {
         give_back(pool, origin);
@@ -259,24 +246,21 @@ static void recycle(struct zio_origin *origin)
 }
 
 /* Whoever drops the last reference of either kind sees the count become zero, and nobody else. */
-static void drop(struct zio_origin *origin, uint64_t reference)
-{
-    if (atomic_fetch_sub_explicit(&origin->references, reference, memory_order_acq_rel) == reference)
+static void drop(struct zio_origin *origin, uint64_t reference) {
+    if (atomic_fetch_sub_explicit(&origin->references, reference, memory_order_acq_rel) ==
+        reference)
         recycle(origin);
 }
 
-void zio_origin_release(struct zio_origin *origin)
-{
+void zio_origin_release(struct zio_origin *origin) {
     drop(origin, UINT64_C(1) << 32);
 }
 
-void zio_origin_remove_view(struct zio_origin *origin)
-{
+void zio_origin_remove_view(struct zio_origin *origin) {
     drop(origin, 1);
 }
 
-bool zio_origin_is_movable(const struct zio_origin *origin)
-{
+bool zio_origin_is_movable(const struct zio_origin *origin) {
     return atomic_load_explicit(&origin->references, memory_order_acquire) >> 32 <=
                atomic_load_explicit(&origin->filling, memory_order_acquire) &&
            atomic_load_explicit(&origin->shared, memory_order_acquire) == 0;

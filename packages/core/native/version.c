@@ -4,7 +4,6 @@
  */
 #include "zio/version.h"
 
-int zio_core_abi_version(void)
-{
+int zio_core_abi_version(void) {
     return ZIO_CORE_ABI_VERSION;
 }

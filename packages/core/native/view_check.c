@@ -13,8 +13,7 @@ struct tree_walk {
 
 /* Visits the views of a tree in order. */
 static int each_view(const struct zio_view_tree *tree,
-                     int (*visit)(void *context, const struct zio_view *view), void *context)
-{
+                     int (*visit)(void *context, const struct zio_view *view), void *context) {
     const struct zio_view_tree_node *leaf = tree->root ? zio__find_leaf(tree, 0) : NULL;
     for (; leaf; leaf = leaf->next)
         for (uint64_t i = 0; i < leaf->count; i++) {
@@ -27,8 +26,7 @@ static int each_view(const struct zio_view_tree *tree,
 }
 
 int zio_view_map_each(const struct zio_view_map *map,
-                      int (*visit)(void *context, const struct zio_view *view), void *context)
-{
+                      int (*visit)(void *context, const struct zio_view *view), void *context) {
     for (int i = 0; i < ZIO_VIEW_MAP_STRIPES; i++) {
         int result = each_view(&map->stripes[i].tree, visit, context);
         if (result)
@@ -44,8 +42,7 @@ int zio_view_map_each(const struct zio_view_map *map,
     } while (0)
 
 static int check_leaf(const struct zio_view_tree_node *leaf, uint64_t lower, uint64_t upper,
-                      struct tree_walk *walk)
-{
+                      struct tree_walk *walk) {
     CHECK(leaf->previous == walk->leaf);
     CHECK(!walk->leaf || walk->leaf->next == leaf);
     CHECK(leaf->count <= ZIO__LEAF_MAX);
@@ -64,8 +61,7 @@ static int check_leaf(const struct zio_view_tree_node *leaf, uint64_t lower, uin
 }
 
 static int check_node(const struct zio_view_tree_node *node, uint32_t height, uint64_t lower,
-                      uint64_t upper, struct tree_walk *walk)
-{
+                      uint64_t upper, struct tree_walk *walk) {
     CHECK(node->count > 0);
     if (height == 1)
         return check_leaf(node, lower, upper, walk);
@@ -81,8 +77,7 @@ static int check_node(const struct zio_view_tree_node *node, uint32_t height, ui
     return 0;
 }
 
-int zio_view_tree_check(const struct zio_view_tree *tree)
-{
+int zio_view_tree_check(const struct zio_view_tree *tree) {
     CHECK((tree->root == NULL) == (tree->height == 0));
     CHECK(tree->height <= ZIO__HEIGHT_MAX);
     if (!tree->root) {
@@ -103,8 +98,8 @@ int zio_view_tree_check(const struct zio_view_tree *tree)
     return 0;
 }
 
-static void clear_node(struct zio_view_tree *tree, struct zio_view_tree_node *node, uint32_t height)
-{
+static void clear_node(struct zio_view_tree *tree, struct zio_view_tree_node *node,
+                       uint32_t height) {
     for (uint64_t i = 0; i < node->count; i++)
         if (height > 1)
             clear_node(tree, node->inner.children[i], height - 1);
@@ -113,8 +108,7 @@ static void clear_node(struct zio_view_tree *tree, struct zio_view_tree_node *no
     zio_slab_free(tree->nodes, node);
 }
 
-void zio_view_tree_clear(struct zio_view_tree *tree)
-{
+void zio_view_tree_clear(struct zio_view_tree *tree) {
     if (tree->root)
         clear_node(tree, tree->root, tree->height);
     tree->root = NULL;
@@ -128,8 +122,7 @@ struct piece_count {
     uint64_t total;
 };
 
-static int count_piece(void *context, const struct zio_view *view)
-{
+static int count_piece(void *context, const struct zio_view *view) {
     struct piece_count *pieces = context;
     uint64_t first = view->start >> ZIO_VIEW_MAP_GRANULE_SHIFT;
     CHECK((view->start + view->length - 1) >> ZIO_VIEW_MAP_GRANULE_SHIFT == first);
@@ -138,16 +131,14 @@ static int count_piece(void *context, const struct zio_view *view)
     return 0;
 }
 
-static int compare_filter(const struct zio_view_map *map, const struct piece_count *pieces)
-{
+static int compare_filter(const struct zio_view_map *map, const struct piece_count *pieces) {
     CHECK(pieces->total == atomic_load(&map->count));
     for (uint32_t slot = 0; slot < ZIO_VIEW_MAP_FILTER_SLOTS; slot++)
         CHECK(pieces->slots[slot] == atomic_load(&map->filter[slot]));
     return 0;
 }
 
-int zio_view_map_check(const struct zio_view_map *map)
-{
+int zio_view_map_check(const struct zio_view_map *map) {
     for (uint64_t i = 0; i < ZIO_VIEW_MAP_STRIPES; i++) {
         const struct zio_view_tree *tree = &map->stripes[i].tree;
         int violation = zio_view_tree_check(tree);

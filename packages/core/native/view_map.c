@@ -25,8 +25,7 @@ enum {
 _Static_assert(ZIO_VIEW_MAP_FILTER_SLOTS % ZIO_VIEW_MAP_STRIPES == 0,
                "all granules of a filter slot belong to one stripe");
 
-static void init_trees(struct zio_view_map *map, const struct zio_view_tree_hooks *hooks)
-{
+static void init_trees(struct zio_view_map *map, const struct zio_view_tree_hooks *hooks) {
     for (int i = 0; i < ZIO_VIEW_MAP_STRIPES; i++) {
         map->stripes[i].lock = (struct zio_lock){0};
         zio_view_tree_init(&map->stripes[i].tree, &map->nodes, hooks);
@@ -34,8 +33,7 @@ static void init_trees(struct zio_view_map *map, const struct zio_view_tree_hook
     atomic_store(&map->count, 0);
 }
 
-int zio_view_map_init(struct zio_view_map *map, const struct zio_view_tree_hooks *hooks)
-{
+int zio_view_map_init(struct zio_view_map *map, const struct zio_view_tree_hooks *hooks) {
     init_trees(map, hooks);
     map->filter = zio_pages_alloc(FILTER_BYTES);
     if (!map->filter)
@@ -48,8 +46,7 @@ int zio_view_map_init(struct zio_view_map *map, const struct zio_view_tree_hooks
     return result;
 }
 
-void zio_view_map_destroy(struct zio_view_map *map)
-{
+void zio_view_map_destroy(struct zio_view_map *map) {
     for (int i = 0; i < ZIO_VIEW_MAP_STRIPES; i++)
         zio_view_tree_clear(&map->stripes[i].tree);
     atomic_store(&map->count, 0);
@@ -58,8 +55,7 @@ void zio_view_map_destroy(struct zio_view_map *map)
     map->filter = NULL;
 }
 
-void zio_view_map_after_fork(struct zio_view_map *map)
-{
+void zio_view_map_after_fork(struct zio_view_map *map) {
     /* A thread of the parent may have been in the middle of a change: nothing of the trees is
      * read. The slab maps its chunks anew when they are needed. */
     init_trees(map, map->stripes[0].tree.hooks);
@@ -68,26 +64,22 @@ void zio_view_map_after_fork(struct zio_view_map *map)
                 MADV_DONTNEED);
 }
 
-static struct zio_view_tree *tree_of(const struct zio_view_map *map, uint64_t address)
-{
+static struct zio_view_tree *tree_of(const struct zio_view_map *map, uint64_t address) {
     uint64_t granule = address >> ZIO_VIEW_MAP_GRANULE_SHIFT;
     return (struct zio_view_tree *)&map->stripes[granule % ZIO_VIEW_MAP_STRIPES].tree;
 }
 
-static _Atomic uint32_t *filter_of(const struct zio_view_map *map, uint64_t address)
-{
+static _Atomic uint32_t *filter_of(const struct zio_view_map *map, uint64_t address) {
     return &map->filter[(address >> ZIO_VIEW_MAP_GRANULE_SHIFT) % ZIO_VIEW_MAP_FILTER_SLOTS];
 }
 
 /* The end of the granule of `address`, or of the range if that comes first. */
-static uint64_t granule_end(uint64_t address, uint64_t end)
-{
+static uint64_t granule_end(uint64_t address, uint64_t end) {
     uint64_t next = (address | (GRANULE_BYTES - 1)) + 1;
     return next == 0 || next > end ? end : next;
 }
 
-void zio_view_map_lock(struct zio_view_map *map, zio_stripes shared, zio_stripes exclusive)
-{
+void zio_view_map_lock(struct zio_view_map *map, zio_stripes shared, zio_stripes exclusive) {
     for (zio_stripes rest = shared | exclusive; rest; rest &= rest - 1) {
         struct zio_lock *lock = &map->stripes[__builtin_ctzll(rest)].lock;
         if (exclusive & rest & -rest)
@@ -97,8 +89,7 @@ void zio_view_map_lock(struct zio_view_map *map, zio_stripes shared, zio_stripes
     }
 }
 
-void zio_view_map_unlock(struct zio_view_map *map, zio_stripes shared, zio_stripes exclusive)
-{
+void zio_view_map_unlock(struct zio_view_map *map, zio_stripes shared, zio_stripes exclusive) {
     for (zio_stripes rest = shared | exclusive; rest; rest &= rest - 1) {
         struct zio_lock *lock = &map->stripes[__builtin_ctzll(rest)].lock;
         if (exclusive & rest & -rest)
@@ -108,15 +99,13 @@ void zio_view_map_unlock(struct zio_view_map *map, zio_stripes shared, zio_strip
     }
 }
 
-static uint64_t monotonic_ns(void)
-{
+static uint64_t monotonic_ns(void) {
     struct timespec now;
     zio_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-bool zio_view_map_lock_timed(struct zio_view_map *map, zio_stripes exclusive, uint64_t timeout_ns)
-{
+bool zio_view_map_lock_timed(struct zio_view_map *map, zio_stripes exclusive, uint64_t timeout_ns) {
     uint64_t start = 0;
     for (zio_stripes rest = exclusive; rest; rest &= rest - 1) {
         struct zio_lock *lock = &map->stripes[__builtin_ctzll(rest)].lock;
@@ -135,8 +124,7 @@ bool zio_view_map_lock_timed(struct zio_view_map *map, zio_stripes exclusive, ui
 
 /* Publishes how many pieces a change in one granule has made of `before`. `guarded`: the slot was
  * zero and guard_slot has counted one ahead. */
-static void settle(struct zio_view_map *map, uint64_t address, size_t before, bool guarded)
-{
+static void settle(struct zio_view_map *map, uint64_t address, size_t before, bool guarded) {
     _Atomic uint32_t *slot = filter_of(map, address);
     int64_t change = (int64_t)(tree_of(map, address)->count - before) - guarded;
     if (change == 0)
@@ -147,8 +135,7 @@ static void settle(struct zio_view_map *map, uint64_t address, size_t before, bo
 }
 
 /* Counts a piece ahead where there is none, before one becomes visible. */
-static bool guard_slot(struct zio_view_map *map, uint64_t address)
-{
+static bool guard_slot(struct zio_view_map *map, uint64_t address) {
     _Atomic uint32_t *slot = filter_of(map, address);
     if (atomic_load_explicit(slot, memory_order_relaxed) != 0)
         return false;
@@ -158,8 +145,7 @@ static bool guard_slot(struct zio_view_map *map, uint64_t address)
 }
 
 static int insert_piece(struct zio_view_map *map, const struct zio_view *piece,
-                        struct zio__node_reserve *reserve)
-{
+                        struct zio__node_reserve *reserve) {
     struct zio_view_tree *tree = tree_of(map, piece->start);
     size_t before = tree->count;
     bool guarded = guard_slot(map, piece->start);
@@ -171,8 +157,7 @@ static int insert_piece(struct zio_view_map *map, const struct zio_view *piece,
 /* Nodes that suffice to insert a piece in each granule of the range: two more views for the first
  * and the last, one for each other; each splits at most a node a level, and a tree that grows
  * gains few levels. */
-static size_t nodes_for_range(const struct zio_view_map *map, uint64_t start, uint64_t end)
-{
+static size_t nodes_for_range(const struct zio_view_map *map, uint64_t start, uint64_t end) {
     size_t nodes = 0;
     for (uint64_t at = start; at < end; at = granule_end(at, end))
         nodes += tree_of(map, at)->height + 2;
@@ -180,8 +165,7 @@ static size_t nodes_for_range(const struct zio_view_map *map, uint64_t start, ui
 }
 
 int zio_view_map_insert(struct zio_view_map *map, uint64_t start, uint64_t length,
-                        zio_handle handle, uint64_t offset, uint16_t tag)
-{
+                        zio_handle handle, uint64_t offset, uint16_t tag) {
     struct zio_view whole;
     int result = zio__view_make(&whole, start, length, handle, offset, tag);
     if (result != 0)
@@ -213,8 +197,7 @@ int zio_view_map_insert(struct zio_view_map *map, uint64_t start, uint64_t lengt
  * there is none before `end`. Granules that the filter knows to be empty cost a load each; a long
  * empty stretch is skipped by asking every tree that the range touches. */
 static uint64_t find_piece(const struct zio_view_map *map, uint64_t at, uint64_t end,
-                           struct zio_view *piece)
-{
+                           struct zio_view *piece) {
     for (int tries = 0; at < end && tries < GRANULES_BY_FILTER; tries++) {
         uint64_t stop = granule_end(at, end);
         if (atomic_load_explicit(filter_of(map, at), memory_order_relaxed) != 0 &&
@@ -238,8 +221,7 @@ static uint64_t find_piece(const struct zio_view_map *map, uint64_t at, uint64_t
     return best;
 }
 
-int zio_view_map_carve(struct zio_view_map *map, uint64_t start, uint64_t length)
-{
+int zio_view_map_carve(struct zio_view_map *map, uint64_t start, uint64_t length) {
     if (length == 0 || start > UINT64_MAX - length)
         return ZIO_EINVAL;
     /* A cut needs a node only when the range lies within one piece, and so within one granule:
@@ -259,14 +241,12 @@ int zio_view_map_carve(struct zio_view_map *map, uint64_t start, uint64_t length
     return 0;
 }
 
-int zio_view_map_stab(const struct zio_view_map *map, uint64_t address, struct zio_view *view)
-{
+int zio_view_map_stab(const struct zio_view_map *map, uint64_t address, struct zio_view *view) {
     return zio_view_tree_stab(tree_of(map, address), address, view);
 }
 
 size_t zio_view_map_translate(const struct zio_view_map *map, uint64_t start, uint64_t length,
-                              struct zio_view *views, size_t max, uint64_t *covered)
-{
+                              struct zio_view *views, size_t max, uint64_t *covered) {
     uint64_t end = length > UINT64_MAX - start ? UINT64_MAX : start + length;
     size_t count = 0;
     *covered = length;
@@ -291,8 +271,7 @@ size_t zio_view_map_translate(const struct zio_view_map *map, uint64_t start, ui
 }
 
 int zio_view_map_next(const struct zio_view_map *map, uint64_t start, uint64_t length,
-                      struct zio_view *view)
-{
+                      struct zio_view *view) {
     uint64_t covered;
     return zio_view_map_translate(map, start, length, view, 1, &covered) == 1;
 }

@@ -4,13 +4,12 @@
 /* A leaf that loses views is joined with a neighbour when it is less than half full and both fit
  * in three quarters of one: a quarter of a node must then change before the next split or join. */
 #define MERGE_BELOW(max) ((max) / 2)
-#define MERGE_INTO(max)  ((max) * 3 / 4)
+#define MERGE_INTO(max)  ((max)*3 / 4)
 
-int zio__reserve_fill(struct zio__node_reserve *reserve, size_t count, bool emergency)
-{
+int zio__reserve_fill(struct zio__node_reserve *reserve, size_t count, bool emergency) {
     while (reserve->count < count) {
-        struct zio_view_tree_node *node = emergency ? zio_slab_alloc_reserved(reserve->slab)
-                                                    : zio_slab_alloc(reserve->slab);
+        struct zio_view_tree_node *node =
+            emergency ? zio_slab_alloc_reserved(reserve->slab) : zio_slab_alloc(reserve->slab);
         if (!node) {
             zio__reserve_drain(reserve);
             return ZIO_ENOMEM;
@@ -22,23 +21,20 @@ int zio__reserve_fill(struct zio__node_reserve *reserve, size_t count, bool emer
     return 0;
 }
 
-struct zio_view_tree_node *zio__reserve_take(struct zio__node_reserve *reserve)
-{
+struct zio_view_tree_node *zio__reserve_take(struct zio__node_reserve *reserve) {
     struct zio_view_tree_node *node = reserve->list;
     reserve->list = node->next;
     reserve->count--;
     return node;
 }
 
-void zio__reserve_drain(struct zio__node_reserve *reserve)
-{
+void zio__reserve_drain(struct zio__node_reserve *reserve) {
     while (reserve->list)
         zio_slab_free(reserve->slab, zio__reserve_take(reserve));
 }
 
 struct zio_view_tree_node *zio__find_path(const struct zio_view_tree *tree, uint64_t address,
-                                          struct zio__path *path)
-{
+                                          struct zio__path *path) {
     struct zio_view_tree_node *node = tree->root;
     uint32_t depth = 0;
     path->upper = NULL;
@@ -56,8 +52,7 @@ struct zio_view_tree_node *zio__find_path(const struct zio_view_tree *tree, uint
     return node;
 }
 
-size_t zio__nodes_for_growth(const struct zio__path *path, uint64_t new_count)
-{
+size_t zio__nodes_for_growth(const struct zio__path *path, uint64_t new_count) {
     if (new_count <= ZIO__LEAF_MAX)
         return 0;
     size_t nodes = 1;
@@ -68,8 +63,7 @@ size_t zio__nodes_for_growth(const struct zio__path *path, uint64_t new_count)
 }
 
 static void move_views(struct zio_view_tree_node *to, uint64_t to_index,
-                       const struct zio_view_tree_node *from, uint64_t from_index, uint64_t count)
-{
+                       const struct zio_view_tree_node *from, uint64_t from_index, uint64_t count) {
     uint64_t *starts = to->leaf.starts + to_index;
     struct zio__payload *payloads = to->leaf.payloads + to_index;
     const uint64_t *from_starts = from->leaf.starts + from_index;
@@ -89,8 +83,7 @@ static void move_views(struct zio_view_tree_node *to, uint64_t to_index,
 
 static void move_children(struct zio_view_tree_node *to, uint64_t to_index,
                           const struct zio_view_tree_node *from, uint64_t from_index,
-                          uint64_t count)
-{
+                          uint64_t count) {
     uint64_t *keys = to->inner.keys + to_index;
     struct zio_view_tree_node **children = to->inner.children + to_index;
     const uint64_t *from_keys = from->inner.keys + from_index;
@@ -110,8 +103,7 @@ static void move_children(struct zio_view_tree_node *to, uint64_t to_index,
 /* Where to split what has become too long by a change at [position, position + 1): behind the
  * change when it is at the end, before it when it is at the front, so that filling in order leaves
  * full nodes behind; at the change when that is near the middle; else in the middle. */
-static uint64_t split_point(uint64_t total, uint64_t max, uint64_t position)
-{
+static uint64_t split_point(uint64_t total, uint64_t max, uint64_t position) {
     if (position + 1 >= total)
         return max;
     if (position == 0)
@@ -124,8 +116,7 @@ static uint64_t split_point(uint64_t total, uint64_t max, uint64_t position)
 /* Puts `right` behind nodes[depth] of the path, at the level above. */
 static void add_sibling(struct zio_view_tree *tree, struct zio__path *path, uint32_t depth,
                         uint64_t key, struct zio_view_tree_node *right,
-                        struct zio__node_reserve *reserve)
-{
+                        struct zio__node_reserve *reserve) {
     for (; depth > 0; depth--) {
         struct zio_view_tree_node *node = path->nodes[depth - 1];
         uint64_t index = path->indices[depth - 1] + UINT64_C(1);
@@ -163,8 +154,7 @@ static void add_sibling(struct zio_view_tree *tree, struct zio__path *path, uint
 
 /* Takes child `index` out of nodes[depth]; its node has been freed. */
 static void drop_child(struct zio_view_tree *tree, struct zio__path *path, uint32_t depth,
-                       uint64_t index)
-{
+                       uint64_t index) {
     for (;;) {
         struct zio_view_tree_node *node = path->nodes[depth];
         node->count--;
@@ -208,8 +198,7 @@ static void drop_child(struct zio_view_tree *tree, struct zio__path *path, uint3
     }
 }
 
-static void free_leaf(struct zio_view_tree *tree, struct zio_view_tree_node *leaf)
-{
+static void free_leaf(struct zio_view_tree *tree, struct zio_view_tree_node *leaf) {
     if (leaf->previous)
         leaf->previous->next = leaf->next;
     if (leaf->next)
@@ -217,8 +206,7 @@ static void free_leaf(struct zio_view_tree *tree, struct zio_view_tree_node *lea
     zio_slab_free(tree->nodes, leaf);
 }
 
-static void shrink_leaf(struct zio_view_tree *tree, struct zio__path *path)
-{
+static void shrink_leaf(struct zio_view_tree *tree, struct zio__path *path) {
     uint32_t depth = path->depth;
     if (depth == 0)
         return;
@@ -246,9 +234,8 @@ static void shrink_leaf(struct zio_view_tree *tree, struct zio__path *path)
 
 /* Copies views [from, to) of the sequence that the replacement makes into another leaf. */
 static void copy_replaced(struct zio_view_tree_node *target, const struct zio_view_tree_node *leaf,
-                          uint64_t first, uint64_t last, const struct zio_view *out,
-                          uint64_t count, uint64_t from, uint64_t to)
-{
+                          uint64_t first, uint64_t last, const struct zio_view *out, uint64_t count,
+                          uint64_t from, uint64_t to) {
     uint64_t at = 0;
     for (; from < to && from < first; from++, at++)
         move_views(target, at, leaf, from, 1);
@@ -261,13 +248,14 @@ static void copy_replaced(struct zio_view_tree_node *target, const struct zio_vi
 
 static void split_leaf(struct zio_view_tree *tree, struct zio__path *path, uint64_t first,
                        uint64_t last, const struct zio_view *out, uint64_t count,
-                       struct zio__node_reserve *reserve)
-{
+                       struct zio__node_reserve *reserve) {
     struct zio_view_tree_node *leaf = path->nodes[path->depth];
     struct zio_view_tree_node *right = zio__reserve_take(reserve);
     uint64_t total = leaf->count - (last - first) + count;
     uint64_t point = split_point(total, ZIO__LEAF_MAX,
-                                 last == leaf->count ? total - 1 : first == 0 ? 0 : first);
+                                 last == leaf->count ? total - 1
+                                 : first == 0        ? 0
+                                                     : first);
     copy_replaced(right, leaf, first, last, out, count, point, total);
     right->previous = leaf;
     right->next = leaf->next;
@@ -286,8 +274,7 @@ static void split_leaf(struct zio_view_tree *tree, struct zio__path *path, uint6
 
 void zio__path_replace(struct zio_view_tree *tree, struct zio__path *path, uint64_t first,
                        uint64_t last, const struct zio_view *out, uint64_t count,
-                       struct zio__node_reserve *reserve)
-{
+                       struct zio__node_reserve *reserve) {
     struct zio_view_tree_node *leaf = path->nodes[path->depth];
     uint64_t before = leaf->count;
     uint64_t after = before - (last - first) + count;

@@ -68,28 +68,32 @@ int zio__reserve_fill(struct zio__node_reserve *reserve, size_t count, bool emer
 struct zio_view_tree_node *zio__reserve_take(struct zio__node_reserve *reserve);
 void zio__reserve_drain(struct zio__node_reserve *reserve);
 
-/* How many of the ascending keys are <= key. Free of branches that depend on the keys. */
-static inline uint64_t zio__rank(const uint64_t *keys, uint64_t count, uint64_t key)
-{
-    uint64_t low = 0;
-    while (count > 1) {
-        uint64_t half = count / 2;
-        low += half & -(uint64_t)(keys[low + half - 1] <= key);
-        count -= half;
+/* How many of the ascending keys are <= key. Three keys are compared at once, and the last few one
+ * by one: no branch depends on a key, and few comparisons wait for one another. */
+static inline uint64_t zio__rank(const uint64_t *keys, uint64_t count, uint64_t key) {
+    uint64_t rank = 0;
+    while (count > 6) {
+        uint64_t quarter = count / 4;
+        const uint64_t *at = keys + quarter - 1;
+        uint64_t passed =
+            (uint64_t)(at[0] <= key) + (at[quarter] <= key) + (at[2 * quarter] <= key);
+        keys += passed * quarter;
+        rank += passed * quarter;
+        count -= 3 * quarter;
     }
-    return low + (count && keys[low] <= key);
+    for (uint64_t i = 0; i < count; i++)
+        rank += keys[i] <= key;
+    return rank;
 }
 
-static inline void zio__prefetch_keys(const struct zio_view_tree_node *node)
-{
+static inline void zio__prefetch_keys(const struct zio_view_tree_node *node) {
     for (int line = 0; line < 5; line++)
         __builtin_prefetch((const char *)node + line * 64);
 }
 
 /* The leaf where the address belongs; the tree has a root. */
 static inline struct zio_view_tree_node *zio__find_leaf(const struct zio_view_tree *tree,
-                                                        uint64_t address)
-{
+                                                        uint64_t address) {
     struct zio_view_tree_node *node = tree->root;
     for (uint32_t level = tree->height; level > 1; level--) {
         node = node->inner.children[zio__rank(node->inner.keys + 1, node->count - 1, address)];
@@ -98,13 +102,12 @@ static inline struct zio_view_tree_node *zio__find_leaf(const struct zio_view_tr
     return node;
 }
 
-static inline uint64_t zio__leaf_end(const struct zio_view_tree_node *leaf, uint64_t index)
-{
+static inline uint64_t zio__leaf_end(const struct zio_view_tree_node *leaf, uint64_t index) {
     return leaf->leaf.starts[index] + leaf->leaf.payloads[index].length;
 }
 
-static inline struct zio_view zio__leaf_view(const struct zio_view_tree_node *leaf, uint64_t index)
-{
+static inline struct zio_view zio__leaf_view(const struct zio_view_tree_node *leaf,
+                                             uint64_t index) {
     const struct zio__payload *payload = &leaf->leaf.payloads[index];
     return (struct zio_view){.start = leaf->leaf.starts[index],
                              .length = payload->length,
@@ -114,8 +117,7 @@ static inline struct zio_view zio__leaf_view(const struct zio_view_tree_node *le
 }
 
 static inline void zio__leaf_set(struct zio_view_tree_node *leaf, uint64_t index,
-                                 const struct zio_view *view)
-{
+                                 const struct zio_view *view) {
     leaf->leaf.starts[index] = view->start;
     leaf->leaf.payloads[index] = (struct zio__payload){
         .length = view->length, .handle = view->handle, .offset = view->offset, .tag = view->tag};

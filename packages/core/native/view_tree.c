@@ -7,24 +7,20 @@
 
 #define OFFSET_LIMIT (UINT64_C(1) << 48)
 
-size_t zio_view_tree_node_bytes(void)
-{
+size_t zio_view_tree_node_bytes(void) {
     return ZIO__NODE_BYTES;
 }
 
 void zio_view_tree_init(struct zio_view_tree *tree, struct zio_slab *nodes,
-                        const struct zio_view_tree_hooks *hooks)
-{
+                        const struct zio_view_tree_hooks *hooks) {
     *tree = (struct zio_view_tree){.nodes = nodes, .hooks = hooks};
 }
 
-static uint64_t view_end(const struct zio_view *view)
-{
+static uint64_t view_end(const struct zio_view *view) {
     return view->start + view->length;
 }
 
-struct zio_view zio__view_cut(struct zio_view view, uint64_t from, uint64_t to)
-{
+struct zio_view zio__view_cut(struct zio_view view, uint64_t from, uint64_t to) {
     uint64_t end = view_end(&view);
     from = from > view.start ? from : view.start;
     to = to < end ? to : end;
@@ -35,15 +31,13 @@ struct zio_view zio__view_cut(struct zio_view view, uint64_t from, uint64_t to)
     return view;
 }
 
-bool zio__view_continues(const struct zio_view *left, const struct zio_view *right)
-{
+bool zio__view_continues(const struct zio_view *left, const struct zio_view *right) {
     return left->start + left->length == right->start && left->handle == right->handle &&
            left->tag == right->tag &&
            (left->handle == 0 || left->offset + left->length == right->offset);
 }
 
-void zio__tree_tell(const struct zio_view_tree *tree, zio_handle handle, bool added)
-{
+void zio__tree_tell(const struct zio_view_tree *tree, zio_handle handle, bool added) {
     if (tree->hooks && handle != 0)
         (added ? tree->hooks->added : tree->hooks->removed)(tree->hooks->context, handle);
 }
@@ -52,8 +46,7 @@ void zio__tree_tell(const struct zio_view_tree *tree, zio_handle handle, bool ad
  * ones, so that a handle that stays never seems gone meanwhile. */
 static void tell_replaced(const struct zio_view_tree *tree, const struct zio_view_tree_node *leaf,
                           uint64_t first, uint64_t last, const struct zio_view *out,
-                          uint64_t count)
-{
+                          uint64_t count) {
     if (!tree->hooks)
         return;
     const struct zio__payload *payloads = leaf->leaf.payloads;
@@ -72,8 +65,7 @@ static void tell_replaced(const struct zio_view_tree *tree, const struct zio_vie
 /* Removes [start, end), from one leaf after the other. Only a cut within one view can need nodes;
  * they are taken before anything has changed. */
 static int carve(struct zio_view_tree *tree, uint64_t start, uint64_t end,
-                 struct zio__node_reserve *reserve)
-{
+                 struct zio__node_reserve *reserve) {
     for (;;) {
         struct zio__path path;
         struct zio_view_tree_node *leaf = zio__find_path(tree, start, &path);
@@ -106,8 +98,7 @@ static int carve(struct zio_view_tree *tree, uint64_t start, uint64_t end,
     }
 }
 
-int zio_view_tree_carve(struct zio_view_tree *tree, uint64_t start, uint64_t length)
-{
+int zio_view_tree_carve(struct zio_view_tree *tree, uint64_t start, uint64_t length) {
     if (length == 0 || start > UINT64_MAX - length)
         return ZIO_EINVAL;
     if (!tree->root)
@@ -124,8 +115,7 @@ struct replacement {
     struct zio_view out[3];
 };
 
-static struct replacement plan_insert(const struct zio_view_tree_node *leaf, struct zio_view view)
-{
+static struct replacement plan_insert(const struct zio_view_tree_node *leaf, struct zio_view view) {
     uint64_t start = view.start, end = view_end(&view);
     uint64_t before = start == 0 ? 0 : zio__rank(leaf->leaf.starts, leaf->count, start - 1);
     struct replacement plan = {.first = before, .last = before};
@@ -172,8 +162,7 @@ static struct replacement plan_insert(const struct zio_view_tree_node *leaf, str
 }
 
 /* When the last view of the leaf continues in the first of the next leaf, the latter takes it. */
-static void join_next_leaf(const struct zio__path *path, struct replacement *plan)
-{
+static void join_next_leaf(const struct zio__path *path, struct replacement *plan) {
     struct zio_view_tree_node *leaf = path->nodes[path->depth], *next = leaf->next;
     struct zio_view *view = &plan->out[plan->count - 1];
     if (!next || plan->last != leaf->count || view_end(view) != next->leaf.starts[0])
@@ -191,8 +180,7 @@ static void join_next_leaf(const struct zio__path *path, struct replacement *pla
  * there touches it and continues in it. */
 static struct zio_view_tree_node *find_insert_path(const struct zio_view_tree *tree,
                                                    const struct zio_view *view,
-                                                   struct zio__path *path)
-{
+                                                   struct zio__path *path) {
     struct zio_view_tree_node *leaf = zio__find_path(tree, view->start, path);
     const struct zio_view_tree_node *previous = leaf->previous;
     if (!previous || leaf->leaf.starts[0] < view->start ||
@@ -203,14 +191,12 @@ static struct zio_view_tree_node *find_insert_path(const struct zio_view_tree *t
 }
 
 /* Whether the view covers views of leaves behind the path's. */
-static bool reaches_next_leaf(const struct zio__path *path, uint64_t end)
-{
+static bool reaches_next_leaf(const struct zio__path *path, uint64_t end) {
     return path->upper && end > *path->upper &&
            path->nodes[path->depth]->next->leaf.starts[0] < end;
 }
 
-static int make_root(struct zio_view_tree *tree, struct zio__node_reserve *reserve)
-{
+static int make_root(struct zio_view_tree *tree, struct zio__node_reserve *reserve) {
     if (zio__reserve_fill(reserve, 1, false) != 0)
         return ZIO_ENOMEM;
     tree->root = zio__reserve_take(reserve);
@@ -221,8 +207,7 @@ static int make_root(struct zio_view_tree *tree, struct zio__node_reserve *reser
 }
 
 int zio__view_tree_insert(struct zio_view_tree *tree, const struct zio_view *view,
-                          struct zio__node_reserve *reserve)
-{
+                          struct zio__node_reserve *reserve) {
     struct zio__path path;
     if (!tree->root && make_root(tree, reserve) != 0)
         return ZIO_ENOMEM;
@@ -252,8 +237,7 @@ int zio__view_tree_insert(struct zio_view_tree *tree, const struct zio_view *vie
 }
 
 int zio__view_make(struct zio_view *view, uint64_t start, uint64_t length, zio_handle handle,
-                   uint64_t offset, uint16_t tag)
-{
+                   uint64_t offset, uint16_t tag) {
     if (length == 0 || start > UINT64_MAX - length)
         return ZIO_EINVAL;
     if (handle == 0)
@@ -266,8 +250,7 @@ int zio__view_make(struct zio_view *view, uint64_t start, uint64_t length, zio_h
 }
 
 int zio_view_tree_insert(struct zio_view_tree *tree, uint64_t start, uint64_t length,
-                         zio_handle handle, uint64_t offset, uint16_t tag)
-{
+                         zio_handle handle, uint64_t offset, uint16_t tag) {
     struct zio_view view;
     int result = zio__view_make(&view, start, length, handle, offset, tag);
     if (result != 0)
@@ -280,8 +263,7 @@ int zio_view_tree_insert(struct zio_view_tree *tree, uint64_t start, uint64_t le
 
 /* The leaf and index of the first view that ends after the address; NULL: there is none. */
 static const struct zio_view_tree_node *seek(const struct zio_view_tree *tree, uint64_t address,
-                                             uint64_t *index)
-{
+                                             uint64_t *index) {
     if (!tree->root)
         return NULL;
     const struct zio_view_tree_node *leaf = zio__find_leaf(tree, address);
@@ -296,13 +278,11 @@ static const struct zio_view_tree_node *seek(const struct zio_view_tree *tree, u
     return leaf;
 }
 
-int zio_view_tree_stab(const struct zio_view_tree *tree, uint64_t address, struct zio_view *view)
-{
+int zio_view_tree_stab(const struct zio_view_tree *tree, uint64_t address, struct zio_view *view) {
     return zio_view_tree_next(tree, address, view) && view->start <= address;
 }
 
-int zio_view_tree_next(const struct zio_view_tree *tree, uint64_t address, struct zio_view *view)
-{
+int zio_view_tree_next(const struct zio_view_tree *tree, uint64_t address, struct zio_view *view) {
     uint64_t index;
     const struct zio_view_tree_node *leaf = seek(tree, address, &index);
     if (!leaf)
@@ -312,8 +292,7 @@ int zio_view_tree_next(const struct zio_view_tree *tree, uint64_t address, struc
 }
 
 size_t zio_view_tree_translate(const struct zio_view_tree *tree, uint64_t start, uint64_t length,
-                               struct zio_view *views, size_t max, uint64_t *covered)
-{
+                               struct zio_view *views, size_t max, uint64_t *covered) {
     uint64_t end = length > UINT64_MAX - start ? UINT64_MAX : start + length;
     uint64_t index;
     size_t count = 0;

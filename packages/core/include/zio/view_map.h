@@ -83,7 +83,8 @@ int zio_view_map_insert(struct zio_view_map *map, uint64_t start, uint64_t lengt
                         zio_handle handle, uint64_t offset, uint16_t tag);
 int zio_view_map_carve(struct zio_view_map *map, uint64_t start, uint64_t length);
 int zio_view_map_stab(const struct zio_view_map *map, uint64_t address, struct zio_view *view);
-/* The first view, clipped to the range, that lies in [start, start + length). */
+/* The first view, clipped to the range, that lies in [start, start + length). Like translate
+ * it joins pieces, so that the whole range must be locked; stab gives the stored piece. */
 int zio_view_map_next(const struct zio_view_map *map, uint64_t start, uint64_t length,
                       struct zio_view *view);
 /* Pieces that continue each other across granules are joined. */

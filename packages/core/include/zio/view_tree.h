@@ -26,8 +26,10 @@ struct zio_view {
 };
 
 /* Told of every piece that begins or ceases to refer to a handle (never for handle 0).
- * A view that is cut in two adds one, two that merge remove one. May be called with
- * locks held; must not re-enter the tree. */
+ * A view that is cut in two adds one, two that merge remove one; what neither begins nor
+ * ends on balance may go untold. New pieces are told before old ones, so a handle that
+ * stays, or is being inserted, never seems gone in between. May be called with locks
+ * held; must not re-enter the tree. */
 struct zio_view_tree_hooks {
   void (*added)(void *context, zio_handle handle);
   void (*removed)(void *context, zio_handle handle);
@@ -51,7 +53,8 @@ void zio_view_tree_init(struct zio_view_tree *tree, struct zio_slab *nodes,
 void zio_view_tree_clear(struct zio_view_tree *tree);
 
 /* Makes [start, start + length) show the handle from offset on; whatever was there is
- * cut. All or nothing: 0, ZIO_EINVAL (length 0 or wrap-around) or ZIO_ENOMEM. */
+ * cut. All or nothing: 0, ZIO_EINVAL (length 0, an end beyond UINT64_MAX, or bytes of the
+ * origin beyond 2^48) or ZIO_ENOMEM. */
 int zio_view_tree_insert(struct zio_view_tree *tree, uint64_t start, uint64_t length,
                          zio_handle handle, uint64_t offset, uint16_t tag);
 /* Removes what lies in the range. All or nothing: 0, ZIO_EINVAL, ZIO_ENOMEM (a cut in the

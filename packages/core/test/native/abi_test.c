@@ -5,15 +5,13 @@
 #include "check.h"
 
 /* Never called: their presence is what is checked. */
-static void never(void)
-{
+static void never(void) {
     abort();
 }
 
 #define PRESENT (void *)never
 
-static struct zio_io_stack full_stack(void)
-{
+static struct zio_io_stack full_stack(void) {
     return (struct zio_io_stack){
         .abi_version = ZIO_IO_STACK_ABI_VERSION,
         .table_bytes = sizeof(struct zio_io_stack),
@@ -35,8 +33,7 @@ static struct zio_io_stack full_stack(void)
     };
 }
 
-static void test_stack(void)
-{
+static void test_stack(void) {
     struct zio_io_stack stack = full_stack();
     ASSERT_EQUAL(zio_io_stack_check(&stack), 0);
     stack.table_bytes += 64; /* a newer one, with functions added at the end */
@@ -57,8 +54,7 @@ static void test_stack(void)
     ASSERT_EQUAL(zio_io_stack_check(&stack), 0);
 }
 
-static struct zio_storage full_storage(void)
-{
+static struct zio_storage full_storage(void) {
     return (struct zio_storage){
         .abi_version = ZIO_STORAGE_ABI_VERSION,
         .table_bytes = sizeof(struct zio_storage),
@@ -81,8 +77,7 @@ static struct zio_storage full_storage(void)
     };
 }
 
-static void test_storage(void)
-{
+static void test_storage(void) {
     struct zio_storage storage = full_storage();
     ASSERT_EQUAL(zio_storage_check(&storage), 0);
     storage.table_bytes = 16;
@@ -100,8 +95,7 @@ static void test_storage(void)
     ASSERT_EQUAL(zio_storage_check(&storage), 0);
 }
 
-int main(void)
-{
+int main(void) {
     test_stack();
     test_storage();
     return 0;

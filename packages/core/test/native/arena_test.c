@@ -10,8 +10,7 @@
 
 enum { OBJECTS = 5000, OBJECT_BYTES = 200 };
 
-static void test_pages(void)
-{
+static void test_pages(void) {
     unsigned char *pages = zio_pages_alloc(100000);
     ASSERT(pages);
     ASSERT_EQUAL((uintptr_t)pages % 4096, 0);
@@ -29,8 +28,7 @@ static void test_pages(void)
     ASSERT_EQUAL(errno, 77);
 }
 
-static void test_objects(void)
-{
+static void test_objects(void) {
     static unsigned char *objects[OBJECTS];
     struct zio_slab slab;
     ASSERT_EQUAL(zio_slab_init(&slab, 8, 0), ZIO_EINVAL);
@@ -59,8 +57,7 @@ static void test_objects(void)
     zio_slab_destroy(&slab);
 }
 
-static void test_reserve(void)
-{
+static void test_reserve(void) {
     struct zio_slab slab;
     ASSERT_EQUAL(zio_slab_init(&slab, 1024, 5), 0);
     slab.total_max = 1;
@@ -81,15 +78,13 @@ static void test_reserve(void)
     zio_slab_destroy(&slab);
 }
 
-static void test_messages(void)
-{
+static void test_messages(void) {
     ASSERT_EQUAL(strcmp(zio_error_message(0), "success"), 0);
     ASSERT_EQUAL(strncmp(zio_error_message(ZIO_ENOMEM), "out of memory", 13), 0);
     ASSERT(zio_error_message(-100000));
 }
 
-int main(void)
-{
+int main(void) {
     test_pages();
     test_objects();
     test_reserve();

@@ -21,8 +21,7 @@
 #define ASSERT(condition)         ASSERT_COMPARE((condition) != 0, ==, 1)
 
 /* splitmix64 */
-static inline uint64_t random_next(uint64_t *state)
-{
+static inline uint64_t random_next(uint64_t *state) {
     uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
@@ -30,8 +29,7 @@ static inline uint64_t random_next(uint64_t *state)
 }
 
 /* Uniform enough in [0, bound). */
-static inline uint64_t random_below(uint64_t *state, uint64_t bound)
-{
+static inline uint64_t random_below(uint64_t *state, uint64_t bound) {
     return random_next(state) % bound;
 }
 

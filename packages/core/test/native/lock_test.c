@@ -15,15 +15,13 @@ static struct zio_lock lock;
 static uint64_t left, right; /* equal whenever the lock is free */
 static _Atomic uint64_t timeouts;
 
-static uint64_t now_ns(void)
-{
+static uint64_t now_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void nap(long ns)
-{
+static void nap(long ns) {
     nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
 }
 
@@ -32,8 +30,7 @@ struct worker {
     uint64_t seed, rounds, writes;
 };
 
-static void *work(void *argument)
-{
+static void *work(void *argument) {
     struct worker *worker = argument;
     uint64_t state = worker->seed;
     for (uint64_t i = 0; i < worker->rounds; i++) {
@@ -63,8 +60,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-static void test_exclusion(uint64_t rounds)
-{
+static void test_exclusion(uint64_t rounds) {
     struct worker workers[THREADS];
     uint64_t writes = 0;
     for (uint64_t i = 0; i < THREADS; i++) {
@@ -81,8 +77,7 @@ static void test_exclusion(uint64_t rounds)
     printf("%" PRIu64 " writes, %" PRIu64 " timeouts\n", writes, atomic_load(&timeouts));
 }
 
-static void test_timeout(void)
-{
+static void test_timeout(void) {
     struct zio_lock held = {0};
     zio_lock_shared(&held);
     zio_lock_shared(&held); /* readers share */
@@ -101,16 +96,14 @@ static void test_timeout(void)
 static struct zio_lock handed;
 static _Atomic int stage;
 
-static void *write_once(void *argument)
-{
+static void *write_once(void *argument) {
     zio_lock_exclusive(&handed);
     atomic_store(&stage, 1);
     zio_unlock_exclusive(&handed);
     return argument;
 }
 
-static void *read_once(void *argument)
-{
+static void *read_once(void *argument) {
     zio_lock_shared(&handed);
     /* The writer that waited when this reader came has been first. */
     ASSERT_EQUAL(atomic_load(&stage), 1);
@@ -118,8 +111,7 @@ static void *read_once(void *argument)
     return argument;
 }
 
-static void test_writer_preference(void)
-{
+static void test_writer_preference(void) {
     pthread_t writer, reader;
     zio_lock_shared(&handed);
     ASSERT_EQUAL(pthread_create(&writer, NULL, write_once, NULL), 0);
@@ -134,14 +126,12 @@ static void test_writer_preference(void)
 
 static struct zio_lock abandoned;
 
-static void *give_up(void *argument)
-{
+static void *give_up(void *argument) {
     ASSERT(!zio_lock_exclusive_timed(&abandoned, 20000000));
     return argument;
 }
 
-static void *read_abandoned(void *argument)
-{
+static void *read_abandoned(void *argument) {
     zio_lock_shared(&abandoned);
     zio_unlock_shared(&abandoned);
     return argument;
@@ -149,8 +139,7 @@ static void *read_abandoned(void *argument)
 
 /* A reader that sleeps because of a waiting writer goes on when that writer gives up, although
  * the lock never changes hands. */
-static void test_writer_gives_up(void)
-{
+static void test_writer_gives_up(void) {
     pthread_t writer, reader;
     zio_lock_shared(&abandoned);
     ASSERT_EQUAL(pthread_create(&writer, NULL, give_up, NULL), 0);
@@ -162,8 +151,7 @@ static void test_writer_gives_up(void)
     zio_unlock_shared(&abandoned);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     ASSERT_EQUAL(argc, 2);
     test_timeout();
     test_writer_preference();

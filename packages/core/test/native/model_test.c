@@ -39,22 +39,19 @@ static struct {
 
 /* Hooks run in the middle of a change: the filter must admit the range as long as any piece of it
  * may be visible. */
-static void check_filter(void)
-{
+static void check_filter(void) {
     if (use_map && changing.one_granule)
         ASSERT(zio_view_map_may_hold(&map, changing.start, changing.length));
 }
 
-static void told_added(void *context, zio_handle handle)
-{
+static void told_added(void *context, zio_handle handle) {
     ASSERT_EQUAL(context, pieces_told);
     ASSERT_COMPARE(handle, >, 0);
     pieces_told[handle]++;
     check_filter();
 }
 
-static void told_removed(void *context, zio_handle handle)
-{
+static void told_removed(void *context, zio_handle handle) {
     ASSERT_EQUAL(context, pieces_told);
     pieces_told[handle]--;
     /* The handle that is being inserted never seems to be gone. */
@@ -64,58 +61,50 @@ static void told_removed(void *context, zio_handle handle)
 
 static const struct zio_view_tree_hooks hooks = {told_added, told_removed, pieces_told};
 
-static struct zio_slab *nodes(void)
-{
+static struct zio_slab *nodes(void) {
     return use_map ? &map.nodes : &slab;
 }
 
-static void announce(uint64_t start, uint64_t length, zio_handle handle)
-{
+static void announce(uint64_t start, uint64_t length, zio_handle handle) {
     changing.start = start;
     changing.length = length;
     changing.handle = handle;
-    changing.one_granule = start >> ZIO_VIEW_MAP_GRANULE_SHIFT ==
-                           (start + length - 1) >> ZIO_VIEW_MAP_GRANULE_SHIFT;
+    changing.one_granule =
+        start >> ZIO_VIEW_MAP_GRANULE_SHIFT == (start + length - 1) >> ZIO_VIEW_MAP_GRANULE_SHIFT;
 }
 
-static int insert(uint64_t start, uint64_t length, zio_handle handle, uint64_t offset, uint16_t tag)
-{
+static int insert(uint64_t start, uint64_t length, zio_handle handle, uint64_t offset,
+                  uint16_t tag) {
     announce(start, length, handle);
     return use_map ? zio_view_map_insert(&map, start, length, handle, offset, tag)
                    : zio_view_tree_insert(&tree, start, length, handle, offset, tag);
 }
 
-static int carve(uint64_t start, uint64_t length)
-{
+static int carve(uint64_t start, uint64_t length) {
     announce(start, length, 0);
     return use_map ? zio_view_map_carve(&map, start, length)
                    : zio_view_tree_carve(&tree, start, length);
 }
 
-static int stab(uint64_t address, struct zio_view *view)
-{
+static int stab(uint64_t address, struct zio_view *view) {
     return use_map ? zio_view_map_stab(&map, address, view)
                    : zio_view_tree_stab(&tree, address, view);
 }
 
 static size_t translate(uint64_t start, uint64_t length, struct zio_view *views, size_t max,
-                        uint64_t *covered)
-{
+                        uint64_t *covered) {
     return use_map ? zio_view_map_translate(&map, start, length, views, max, covered)
                    : zio_view_tree_translate(&tree, start, length, views, max, covered);
 }
 
 /* Whether places i and i + 1 belong to one view. */
-static int continues(int i)
-{
+static int continues(int i) {
     const struct place *left = &model[i], *right = &model[i + 1];
     return left->present && right->present && left->handle == right->handle &&
-           left->tag == right->tag &&
-           (left->handle == 0 || left->offset + unit == right->offset);
+           left->tag == right->tag && (left->handle == 0 || left->offset + unit == right->offset);
 }
 
-static void check_place_view(int i, const struct zio_view *view)
-{
+static void check_place_view(int i, const struct zio_view *view) {
     uint64_t address = base + (uint64_t)i * unit;
     ASSERT(model[i].present);
     ASSERT(view->start <= address && address + unit <= view->start + view->length);
@@ -125,8 +114,7 @@ static void check_place_view(int i, const struct zio_view *view)
 }
 
 /* Compares one translation of [from, to), given room for `max` pieces, with the model. */
-static void check_translate(int from, int to, size_t max)
-{
+static void check_translate(int from, int to, size_t max) {
     struct zio_view views[SLOTS];
     uint64_t start = base + (uint64_t)from * unit, covered;
     size_t count = translate(start, (uint64_t)(to - from) * unit, views, max, &covered);
@@ -152,8 +140,7 @@ static void check_translate(int from, int to, size_t max)
     ASSERT_EQUAL(covered, (uint64_t)(at - from) * unit);
 }
 
-static void check_next(int from)
-{
+static void check_next(int from) {
     struct zio_view view;
     uint64_t address = base + (uint64_t)from * unit;
     int to = PLACES;
@@ -171,8 +158,7 @@ struct tally {
     int64_t pieces[HANDLES];
 };
 
-static int count_piece(void *context, const struct zio_view *view)
-{
+static int count_piece(void *context, const struct zio_view *view) {
     struct tally *tally = context;
     tally->count++;
     if (view->handle != 0)
@@ -181,8 +167,7 @@ static int count_piece(void *context, const struct zio_view *view)
     return 0;
 }
 
-static void check_all(void)
-{
+static void check_all(void) {
     int violation = use_map ? zio_view_map_check(&map) : zio_view_tree_check(&tree);
     ASSERT_EQUAL(violation, 0);
     struct tally seen = {0}, wanted = {0};
@@ -222,8 +207,7 @@ static void check_all(void)
 /* Ranges are mostly short for a while, so that many views live, then longer, so that few do. */
 static uint64_t longest_shift = 1;
 
-static void random_range(int *from, int *to)
-{
+static void random_range(int *from, int *to) {
     uint64_t longest = UINT64_C(1) << random_below(&state, longest_shift);
     if (random_below(&state, 5000) == 0)
         longest = PLACES;
@@ -237,23 +221,20 @@ static void random_range(int *from, int *to)
 static void *hoard[1 << 16];
 static size_t hoarded;
 
-static void exhaust(size_t left)
-{
+static void exhaust(size_t left) {
     struct zio_slab *from = nodes();
     from->total_max = from->total_count;
     while (from->free_count > from->reserve_count + left && hoarded < sizeof hoard / sizeof *hoard)
         hoard[hoarded++] = zio_slab_alloc(from);
 }
 
-static void restore(void)
-{
+static void restore(void) {
     while (hoarded > 0)
         zio_slab_free(nodes(), hoard[--hoarded]);
     nodes()->total_max = 0;
 }
 
-static int random_change(void)
-{
+static int random_change(void) {
     int from, to;
     random_range(&from, &to);
     uint64_t start = base + (uint64_t)from * unit, length = (uint64_t)(to - from) * unit;
@@ -271,12 +252,12 @@ static int random_change(void)
     int result = insert(start, length, handle, offset, tag);
     ASSERT(result == 0 || result == ZIO_ENOMEM);
     for (int i = from; result == 0 && i < to; i++)
-        model[i] = (struct place){1, handle, handle ? offset + (uint64_t)(i - from) * unit : 0, tag};
+        model[i] =
+            (struct place){1, handle, handle ? offset + (uint64_t)(i - from) * unit : 0, tag};
     return result;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     ASSERT_EQUAL(argc, 4);
     int edge = strcmp(argv[1], "edge") == 0, wide = strcmp(argv[1], "wide") == 0;
     use_map = strcmp(argv[1], "tree") != 0;
@@ -294,7 +275,7 @@ int main(int argc, char **argv)
     uint64_t failures = 0, most = 0;
     for (uint64_t i = 0; i < operations; i++) {
         if (random_below(&state, 10000) == 0)
-            exhaust(random_below(&state, 4));
+            exhaust(random_below(&state, random_below(&state, 2) ? 4 : 64));
         else if (random_below(&state, 1000) == 0)
             restore();
         failures += random_change() != 0;

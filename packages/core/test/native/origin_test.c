@@ -15,20 +15,17 @@
 
 static struct zio_origin_pool pool;
 
-static void start_pool(size_t limit_bytes)
-{
+static void start_pool(size_t limit_bytes) {
     ASSERT_EQUAL(zio_origin_pool_init(&pool, limit_bytes), 0);
 }
 
-static void end_pool(void)
-{
+static void end_pool(void) {
     ASSERT_EQUAL(atomic_load(&pool.live_count), 0);
     ASSERT_EQUAL(atomic_load(&pool.free_bytes), atomic_load(&pool.capacity_bytes));
     zio_origin_pool_destroy(&pool);
 }
 
-static size_t resident_pages(const struct zio_origin *origin)
-{
+static size_t resident_pages(const struct zio_origin *origin) {
     unsigned char pages[1024];
     size_t count = 0;
     ASSERT_COMPARE(origin->capacity / 4096, <=, sizeof pages);
@@ -38,8 +35,7 @@ static size_t resident_pages(const struct zio_origin *origin)
     return count;
 }
 
-static void test_sizes(void)
-{
+static void test_sizes(void) {
     start_pool(4 * GIB);
     for (size_t bytes = 1; bytes <= GIB; bytes += 1 + bytes / 9) {
         for (size_t wanted = bytes > 2 ? bytes - 1 : bytes; wanted <= bytes; wanted++) {
@@ -60,8 +56,7 @@ static void test_sizes(void)
     zio_origin_pool_destroy(&pool);
 }
 
-static void test_last_freed_is_first_reused(void)
-{
+static void test_last_freed_is_first_reused(void) {
     start_pool(GIB);
     struct zio_origin *a = zio_origin_acquire(&pool, 512 * KIB);
     struct zio_origin *b = zio_origin_acquire(&pool, 512 * KIB);
@@ -79,8 +74,7 @@ static void test_last_freed_is_first_reused(void)
     end_pool();
 }
 
-static void test_references(void)
-{
+static void test_references(void) {
     start_pool(GIB);
     struct zio_origin *origin = zio_origin_acquire(&pool, MIB);
     atomic_store(&origin->filled, MIB);
@@ -112,8 +106,7 @@ static void test_references(void)
     end_pool();
 }
 
-static void test_limit(void)
-{
+static void test_limit(void) {
     struct zio_origin *origins[8];
     start_pool(8 * MIB);
     for (int i = 0; i < 8; i++)
@@ -135,8 +128,7 @@ static void test_limit(void)
     end_pool();
 }
 
-static void test_free_memory_is_bounded(void)
-{
+static void test_free_memory_is_bounded(void) {
     struct zio_origin *origins[16];
     start_pool(16 * MIB);
     for (int i = 0; i < 16; i++) {
@@ -170,8 +162,7 @@ static void test_free_memory_is_bounded(void)
     end_pool();
 }
 
-static void test_fork(void)
-{
+static void test_fork(void) {
     start_pool(GIB);
     struct zio_origin *used = zio_origin_acquire(&pool, 64 * KIB);
     struct zio_origin *idle = zio_origin_acquire(&pool, 64 * KIB);
@@ -196,8 +187,7 @@ static void test_fork(void)
     end_pool();
 }
 
-int main(void)
-{
+int main(void) {
     test_sizes();
     test_last_freed_is_first_reused();
     test_references();

@@ -17,14 +17,12 @@ static const uint64_t base = UINT64_C(0x7f0000000000);
 static struct zio_view_map map;
 static struct zio_origin_pool pool;
 
-static void told_added(void *context, zio_handle handle)
-{
+static void told_added(void *context, zio_handle handle) {
     (void)context;
     zio_origin_add_view((struct zio_origin *)(uintptr_t)handle);
 }
 
-static void told_removed(void *context, zio_handle handle)
-{
+static void told_removed(void *context, zio_handle handle) {
     (void)context;
     zio_origin_remove_view((struct zio_origin *)(uintptr_t)handle);
 }
@@ -37,23 +35,20 @@ struct worker {
 };
 
 /* A few words that say whose bytes these are; plain stores, so that TSan sees a write too late. */
-static void stamp(struct zio_origin *origin, uint64_t value)
-{
+static void stamp(struct zio_origin *origin, uint64_t value) {
     for (int i = 0; i < STAMPS; i++)
         ((uint64_t *)origin->data)[i] = value;
     atomic_store_explicit(&origin->filled, origin->capacity, memory_order_release);
 }
 
-static void check_stamp(const struct zio_origin *origin)
-{
+static void check_stamp(const struct zio_origin *origin) {
     const uint64_t *words = (const uint64_t *)origin->data;
     for (int i = 1; i < STAMPS; i++)
         ASSERT_EQUAL(words[i], words[0]);
 }
 
 /* Receives into a fresh origin and shows it at the slot. */
-static void receive(struct worker *worker, uint64_t start, uint64_t length)
-{
+static void receive(struct worker *worker, uint64_t start, uint64_t length) {
     struct zio_origin *origin = zio_origin_acquire(&pool, length);
     if (!origin) {
         worker->refused++;
@@ -69,8 +64,7 @@ static void receive(struct worker *worker, uint64_t start, uint64_t length)
 }
 
 /* Copies the views of one slot to another. */
-static void copy(uint64_t from, uint64_t to, uint64_t length)
-{
+static void copy(uint64_t from, uint64_t to, uint64_t length) {
     struct zio_view views[16];
     uint64_t covered;
     zio_stripes source = zio_view_map_stripes(from, length);
@@ -90,8 +84,7 @@ static void copy(uint64_t from, uint64_t to, uint64_t length)
 }
 
 /* Sends the views of a slot: holds, unlocks, reads. */
-static void transmit(struct worker *worker, uint64_t start, uint64_t length)
-{
+static void transmit(struct worker *worker, uint64_t start, uint64_t length) {
     struct zio_view views[16];
     uint64_t covered;
     if (!zio_view_map_may_hold(&map, start, length))
@@ -110,8 +103,7 @@ static void transmit(struct worker *worker, uint64_t start, uint64_t length)
     }
 }
 
-static void *work(void *argument)
-{
+static void *work(void *argument) {
     struct worker *worker = argument;
     for (uint64_t i = 0; i < worker->rounds; i++) {
         uint64_t start = base + random_below(&worker->state, SLOTS) * SLOT_BYTES +
@@ -141,8 +133,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     ASSERT_EQUAL(argc, 3);
     uint64_t seed = strtoull(argv[1], NULL, 10), rounds = strtoull(argv[2], NULL, 10);
     struct worker workers[THREADS];
@@ -160,7 +151,8 @@ int main(int argc, char **argv)
     }
     ASSERT_EQUAL(zio_view_map_check(&map), 0);
     ASSERT_COMPARE(read, >, 0);
-    printf("%" PRIu64 " views read, %" PRIu64 " inputs refused at the limit, %" PRIu64 " views left\n",
+    printf("%" PRIu64 " views read, %" PRIu64 " inputs refused at the limit, %" PRIu64
+           " views left\n",
            read, refused, atomic_load(&map.count));
     zio_view_map_destroy(&map);
     ASSERT_EQUAL(atomic_load(&pool.live_count), 0);
