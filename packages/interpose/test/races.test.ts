@@ -11,6 +11,12 @@ describeVictim("races", {
     args: ["readers-against-input"],
     expectElision: { elided: 0 },
   },
+  "readers never see zeros or an older message while views and bytes replace each other":
+    "readers-against-views-and-bytes",
+  "readers never see zeros or an older message while input and memset replace each other": {
+    args: ["readers-against-input-and-sets"],
+    expectElision: { elided: 0 },
+  },
   "readers never see zeros or an older message whatever overwrites the view": "readers-against-all-kinds",
   "threads that map at each other's old addresses see their own bytes": "mappings-taken-over",
   "threads that allocate each other's freed blocks see their own bytes": "heap-taken-over",

@@ -158,7 +158,7 @@ class Session {
   }
 
   /** Repeats both runs with the memory that the victim shows dumped, and says where it differs. */
-  async explain(mode: Mode, library: string): Promise<string> {
+  async explain(mode: Mode, library: string): Promise<string | undefined> {
     const [plain, zio] = [this.directory("plain.dump"), this.directory(`${mode}.dump`)];
     await this.execute("plain.again", { VICTIM_DUMP: plain }, []);
     await this.execute(`${mode}.again`, { ...this.settings(mode), VICTIM_DUMP: zio }, [library]);
@@ -193,7 +193,8 @@ export async function bothWays(run: VictimRun, context?: TestContext): Promise<B
     for (const mode of run.modes ?? (Object.keys(modes) as Mode[])) {
       const zio = await session.execute(mode, session.settings(mode), [library]);
       const problems = disagreements(plain, zio.outcome);
-      if (problems.length > 0 && zio.outcome.hang === undefined) problems.push(await session.explain(mode, library));
+      if (problems.length > 0 && zio.outcome.hang === undefined)
+        problems.push((await session.explain(mode, library)) ?? "no memory was dumped");
       if (mode !== "learn") problems.push(...missingElision(run.expectElision, zio.stats));
       if (problems.length > 0) throw session.failure(mode, library, problems, zio.stats);
       result.zio[mode] = zio;

@@ -46,8 +46,12 @@ function describeRange({ start, end }: Range, plain: Buffer, zio: Buffer): strin
   return `bytes ${start}..${end - 1} (page ${page} + ${start % pageBytes}): plain ${bytes(plain)} zio ${bytes(zio)}`;
 }
 
-/** Compares two directories of dumps, file by file in the order of their names. */
-export function explainDumps(plainDirectory: string, zioDirectory: string): string {
+/**
+ * Compares two directories of dumps, file by file in the order of their names; undefined where the plain run dumped
+ * nothing, as victims do that compare with a model of their own.
+ */
+export function explainDumps(plainDirectory: string, zioDirectory: string): string | undefined {
+  if (readdirSync(plainDirectory).length === 0) return undefined;
   for (const name of readdirSync(plainDirectory).sort()) {
     const path = join(zioDirectory, name);
     if (!existsSync(path)) return `repeated with dumps: zio never came to ${name}`;

@@ -1,7 +1,6 @@
-/* Random operations on sixteen buffers, each with a model: `fuzz run SEED OPERATIONS`. One line an
- * operation says what was done, so that two runs can be laid side by side; with a third argument
- * the buffers are compared after every operation (which touches everything, so it may hide what a
- * run without it shows). */
+/* Random operations on sixteen buffers, each with a model: `fuzz run SEED OPERATIONS [STEPS]`. What
+ * a step does depends on the seed, its number and the sizes of the buffers only, so a failing run
+ * can be cut down by naming the steps to do, as in 3,17,18. The output says what each step did. */
 #include "modelled.h"
 #include <sys/uio.h>
 
@@ -31,6 +30,8 @@ static void make(struct buffer *buffer) {
     if (memory->model == NULL)
         memory->model = map_private(room);
     bool cleared = choose(2);
+    say("  %s buffer of %zu%s", buffer->kind == MAPPED ? "mapped" : "heap", memory->n,
+        cleared && buffer->kind == HEAP ? ", cleared" : "");
     memory->at = buffer->kind == MAPPED ? map_private(memory->n)
                  : cleared              ? calloc(1, memory->n)
                                         : malloc(memory->n);
@@ -55,22 +56,24 @@ struct range {
 /* Mostly large parts, some small ones, often the whole. */
 static struct range range_of(const struct memory *memory) {
     struct range range = {0, memory->n};
-    if (choose(4) == 0)
-        return range;
-    range.at = choose(memory->n);
-    range.n = choose(memory->n - range.at + 1);
-    if (choose(6) == 0 && range.n > 100)
-        range.n = choose(100);
+    if (choose(4) != 0) {
+        range.at = choose(memory->n);
+        range.n = choose(memory->n - range.at + 1);
+        if (choose(6) == 0 && range.n > 100)
+            range.n = choose(100);
+    }
+    say("  %zu and on, %zu of %zu", range.at, range.n, memory->n);
     return range;
 }
 
-static struct range pages_of(const struct memory *memory) {
-    struct range range = range_of(memory);
-    uintptr_t start = ((uintptr_t)memory->at + range.at + PAGE - 1) & -PAGE;
-    uintptr_t end = ((uintptr_t)memory->at + range.at + range.n) & -PAGE;
-    if (end <= start)
+/* Whole pages of a mapping; where a heap block lies within its pages is the allocator's affair. */
+static struct range pages_of(const struct buffer *buffer) {
+    struct range range = range_of(&buffer->memory);
+    size_t start = (range.at + PAGE - 1) & -PAGE, end = (range.at + range.n) & -PAGE;
+    if (buffer->kind == HEAP || end <= start)
         return (struct range){0, 0};
-    return (struct range){start - (uintptr_t)memory->at, end - start};
+    say("  pages: %zu and on, %zu", start, end - start);
+    return (struct range){start, end - start};
 }
 
 /* ---- operations -------------------------------------------------------------------------------
@@ -120,6 +123,7 @@ static void op_copy(struct buffer *b) {
         r.n = to->memory.n;
     size_t at = choose(3) && b != to ? (choose(2) ? r.at % (to->memory.n - r.n + 1) : 0)
                                      : choose(to->memory.n - r.n + 1);
+    say("  to %zu of buffer %td", at, to - all);
     if (b == to)
         memory_copy(&to->memory, at, &b->memory, r.at, r.n);
     else
@@ -129,6 +133,7 @@ static void op_copy(struct buffer *b) {
 static void op_shift(struct buffer *b) {
     struct range r = range_of(&b->memory);
     size_t by = choose(choose(2) ? 100 : 3 * PAGE);
+    say("  by %zu", by);
     if (r.at + r.n + by > b->memory.n)
         return;
     if (choose(2))
@@ -150,6 +155,7 @@ static void op_set(struct buffer *b) {
 static void op_resize(struct buffer *b) {
     struct memory *memory = &b->memory;
     size_t old = memory->n, n = random_size();
+    say("  from %zu to %zu", old, n);
     if (b->kind == HEAP) {
         memory->at = realloc(memory->at, n);
         need(memory->at != NULL, "realloc");
@@ -157,8 +163,14 @@ static void op_resize(struct buffer *b) {
             memory_set(memory, old, 0x45, n - old);
     } else {
         n = (n + PAGE - 1) & -PAGE;
-        memory->at = mremap(memory->at, old, n, MREMAP_MAYMOVE);
-        need(memory->at != MAP_FAILED, "mremap");
+        byte *moved = mremap(memory->at, old, n, MREMAP_MAYMOVE);
+        if (moved == MAP_FAILED) { /* the kernel could not merge what other operations had split */
+            need(errno == EFAULT, "mremap");
+            moved = map_private(n);
+            model_copy(moved, memory->at, n < old ? n : old);
+            munmap(memory->at, old);
+        }
+        memory->at = moved;
         if (n > old)
             model_set(memory->model + old, 0, n - old);
     }
@@ -171,11 +183,11 @@ static void op_replace(struct buffer *b) {
 }
 
 static void op_discard(struct buffer *b) {
-    struct range r = pages_of(&b->memory);
+    struct range r = pages_of(b);
     if (r.n == 0)
         return;
     byte *at = b->memory.at + r.at;
-    switch (choose(b->kind == MAPPED ? 4 : 2)) {
+    switch (choose(4)) {
     case 0:
         need(madvise(at, r.n, MADV_DONTNEED) == 0, "madvise");
         break;
@@ -209,7 +221,7 @@ static void op_write_raw(struct buffer *b) {
     need(syscall(SYS_pwrite64, out, b->memory.at + r.at, r.n, 0L) == (long)r.n, "SYS_pwrite64");
     static byte back[2 * MIB];
     need(syscall(SYS_pread64, out, back, r.n, 0L) == (long)r.n, "SYS_pread64");
-    say("raw write: %d", fnv(back, r.n) == fnv(b->memory.model + r.at, r.n));
+    say("  raw write: %d", fnv(back, r.n) == fnv(b->memory.model + r.at, r.n));
 }
 
 static void op_writev(struct buffer *b) {
@@ -235,7 +247,7 @@ static void op_check(struct buffer *b) {
 }
 
 static void op_protect(struct buffer *b) {
-    struct range r = pages_of(&b->memory);
+    struct range r = pages_of(b);
     if (r.n == 0)
         return;
     need(mprotect(b->memory.at + r.at, r.n, choose(2) ? PROT_READ : PROT_NONE) == 0, "mprotect");
@@ -243,7 +255,7 @@ static void op_protect(struct buffer *b) {
 }
 
 static void op_lock(struct buffer *b) {
-    struct range r = pages_of(&b->memory);
+    struct range r = pages_of(b);
     if (r.n == 0 || mlock(b->memory.at + r.at, r.n) != 0)
         return;
     memory_feed(&b->memory, r.at, r.n);
@@ -282,30 +294,36 @@ static const struct {
     {"fork", op_fork, 1},
 };
 
-static void compare_all(const char *label) {
-    for (size_t i = 0; i < buffers; i++)
-        check(label, &all[i].memory);
+/* Whether the list, such as "3,17,18", has the step; no list has them all. */
+static bool wanted(const char *list, size_t step) {
+    for (; list != NULL; list = strchr(list, ',') ? strchr(list, ',') + 1 : "")
+        if (*list == 0 || strtoull(list, NULL, 10) == step)
+            return *list != 0;
+    return true;
 }
 
 static void run(void) {
-    size_t total = 0, count = argument(1, 400);
-    choose_from(argument(0, 1));
+    size_t total = 0, seed = argument(0, 1), count = argument(1, 400);
+    const char *list = case_arguments[0] && case_arguments[1] ? case_arguments[2] : NULL;
+    choose_from(seed);
     file = stream_file(file_size, 0);
     for (size_t i = 0; i < buffers; i++)
         make(&all[i]);
     for (size_t i = 0; i < LENGTH_OF(operations); i++)
         total += operations[i].weight;
     for (size_t step = 0; step < count; step++) {
+        choose_from(seed << 32 | step);
+        if (!wanted(list, step))
+            continue;
         size_t chosen = choose(total), index = 0;
         while (chosen >= operations[index].weight)
             chosen -= operations[index++].weight;
         size_t which = choose(buffers);
         say("%zu: %s %zu", step, operations[index].name, which);
         operations[index].run(&all[which]);
-        if (argument(2, 0))
-            compare_all("after");
     }
-    compare_all("at the end");
+    for (size_t i = 0; i < buffers; i++)
+        check("at the end", &all[i].memory);
 }
 
 static const struct sub_case cases[] = {{"run", run}};

@@ -244,8 +244,8 @@ static void cancel_threads(int type, bool in_receive) {
         pthread_cancel(thread);
         pthread_join(thread, &result);
         need(result == PTHREAD_CANCELED, "cancellation");
-        check("a", &shared.a);
         memory_copy(&shared.b, 0, &shared.a, 0, size);
+        check("a", &shared.a);
         memory_store(&shared.a, 0, 1, 20000);
         check_sent("b", &shared.b);
         check("b", &shared.b);

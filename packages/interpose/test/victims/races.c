@@ -119,7 +119,7 @@ static void writing_to_the_same_pages(void) {
  * generation g is complete must not see an older one, and never a zero: a page filled by a look-up
  * that is out of date would show it. */
 enum { values = 120 };
-static atomic_ulong generation;
+static atomic_ulong generation, zeros;
 
 static byte value_of(unsigned long g) {
     return (byte)(1 + g % values);
@@ -146,13 +146,23 @@ static void *read_generations(void *argument) {
         unsigned long after = atomic_load(&generation);
         /* the writer may have begun the generation after `after` */
         unsigned long behind = (seen + (unsigned long)values - value_of(before)) % values;
-        if (seen == 0 || seen > values || behind > after + 1 - before)
+        if (seen == 0)
+            atomic_fetch_add(&zeros, 1);
+        else if (seen > values || behind > after + 1 - before)
             atomic_fetch_add(&errors, 1);
     }
     return NULL;
 }
 
-enum writer { WRITES_VIEWS, WRITES_INPUT, WRITES_BYTES, WRITES_SETS, WRITES_IN_TURN };
+enum writer {
+    WRITES_VIEWS,
+    WRITES_INPUT,
+    WRITES_BYTES,
+    WRITES_SETS,
+    WRITES_VIEWS_AND_BYTES,
+    WRITES_INPUT_AND_SETS,
+    WRITES_IN_TURN
+};
 
 static void readers_against(enum writer writer) {
     pthread_t reader[3];
@@ -166,7 +176,10 @@ static void readers_against(enum writer writer) {
     for (uintptr_t i = 0; i < LENGTH_OF(reader); i++)
         start(&reader[i], read_generations, i);
     for (unsigned long g = 1; g < 1500; g++) {
-        switch (writer == WRITES_IN_TURN ? (enum writer)(g % 4) : writer) {
+        switch (writer == WRITES_IN_TURN           ? (enum writer)(g % 4)
+                : writer == WRITES_VIEWS_AND_BYTES ? (g % 2 ? WRITES_VIEWS : WRITES_BYTES)
+                : writer == WRITES_INPUT_AND_SETS  ? (g % 2 ? WRITES_INPUT : WRITES_SETS)
+                                                   : writer) {
         case WRITES_VIEWS:
             need(pread(files[g % values], arrived, size, 0) == (ssize_t)size, "pread");
             memcpy(shared, arrived, size);
@@ -189,7 +202,7 @@ static void readers_against(enum writer writer) {
     for (size_t i = 0; i < LENGTH_OF(reader); i++)
         pthread_join(reader[i], NULL);
     expect_bytes("shared", shared, size, value_of(1499));
-    report("readers");
+    say("readers: %lu zeros, %lu bytes out of date", atomic_load(&zeros), atomic_load(&errors));
 }
 
 static void readers_against_views(void) {
@@ -198,6 +211,14 @@ static void readers_against_views(void) {
 
 static void readers_against_input(void) {
     readers_against(WRITES_INPUT);
+}
+
+static void readers_against_views_and_bytes(void) {
+    readers_against(WRITES_VIEWS_AND_BYTES);
+}
+
+static void readers_against_input_and_sets(void) {
+    readers_against(WRITES_INPUT_AND_SETS);
 }
 
 static void readers_against_all_kinds(void) {
@@ -340,6 +361,8 @@ static const struct sub_case cases[] = {
     {"writing", writing_to_the_same_pages},
     {"readers-against-views", readers_against_views},
     {"readers-against-input", readers_against_input},
+    {"readers-against-views-and-bytes", readers_against_views_and_bytes},
+    {"readers-against-input-and-sets", readers_against_input_and_sets},
     {"readers-against-all-kinds", readers_against_all_kinds},
     {"mappings-taken-over", mappings_taken_over},
     {"heap-taken-over", heap_taken_over},

@@ -51,8 +51,30 @@ static struct memory copied_mapping(void) {
     return made;
 }
 
-static struct memory (*const makers[])(void) = {received_mapping, partly_received_mapping,
-                                                copied_mapping};
+/* With a part that was given back, so that no views are left there. */
+static struct memory partly_discarded_mapping(void) {
+    struct memory made = received_mapping();
+    need(madvise(made.at + 20 * PAGE, 4 * PAGE, MADV_DONTNEED) == 0, "madvise");
+    model_set(made.model + 20 * PAGE, 0, 4 * PAGE);
+    return made;
+}
+
+/* With a page that was touched, one that was overwritten and two that were made anew. */
+static struct memory partly_used_mapping(void) {
+    struct memory made = received_mapping();
+    check_range("touched", &made, 5 * PAGE + 9, 1);
+    memory_set(&made, 9 * PAGE, 3, PAGE + 7);
+    byte *again = mmap(made.at + 30 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    need(again == made.at + 30 * PAGE, "mmap");
+    model_set(made.model + 30 * PAGE, 0, 2 * PAGE);
+    return made;
+}
+
+static struct memory (*const makers[])(void) = {
+    received_mapping,         partly_received_mapping, copied_mapping,
+    partly_discarded_mapping, partly_used_mapping,
+};
 
 static void remap(struct memory *memory, size_t n, int flags, void *to) {
     memory->at = do_mremap(memory->at, memory->n, n, flags, to);
