@@ -1,5 +1,6 @@
 /* The life of the handler thread as its owner sees it: start, stop, and the event queue's
  * consuming end. What the thread itself does is in handler_thread.c. */
+#include <sys/wait.h>
 #include <time.h>
 
 #include <zio/arena.h>
@@ -99,10 +100,11 @@ static int take_descriptor_back(struct zio_handler *handler, int32_t tid) {
 static void wait_until_gone(int32_t tid) {
   struct timespec pause = {.tv_nsec = 20 * 1000};
   long process = zio_syscall(SYS_getpid, 0);
-  for (int i = 0; i < 1000; i++) {
-    if (zio_syscall(SYS_tgkill, process, tid, 0) == -ESRCH) return;
+  for (int i = 0; i < 1000 && zio_syscall(SYS_tgkill, process, tid, 0) != -ESRCH; i++)
     zio_syscall(SYS_nanosleep, &pause, NULL);
-  }
+  /* The number goes first, the count a moment later under the kernel's task list lock,
+   * which this takes too; it reaps nobody. */
+  zio_syscall(SYS_waitid, P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT, NULL);
 }
 
 int zio_handler_stop(struct zio_handler *handler) {

@@ -69,6 +69,9 @@ int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigne
         uint64_t whole = zio__page_down(zio__min(zio__view_end(&view), end) - at);
         int code = whole > 0 ? fill_whole_pages(tracker, &view, at, whole, &done)
                              : fill_composed(tracker, at, compose, &done);
+        /* A window that leaves the registered mapping fails whole (TRAPS 10). */
+        if (code == ZIO_ENOENT && done == 0 && whole > ZIO__PAGE)
+            code = fill_whole_pages(tracker, &view, at, ZIO__PAGE, &done);
         if (done > 0) {
             zio__carve(tracker, at, done);
             zio_tracker_count(tracker, ZIO_COUNT_materialised_bytes, done);
@@ -126,8 +129,6 @@ static struct zio_fault_stream *stream_for(struct zio_tracker *tracker, uint64_t
 static int resolve_view(struct zio_tracker *tracker, const struct zio_view *view, uint64_t page,
                         uint64_t end, uint64_t *filled) {
     int code = zio__fill(tracker, page, end, tracker->compose, filled);
-    if (*filled == 0 && code == ZIO_ENOENT && end > page + ZIO__PAGE)
-        code = zio__fill(tracker, page, page + ZIO__PAGE, tracker->compose, filled);
     if (*filled > 0) {
         zio_tracker_count(tracker, ZIO_COUNT_faults, 1);
         if (tracker->fault_hook)

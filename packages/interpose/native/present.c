@@ -1,9 +1,10 @@
-/* Output from origins: the program's iovec with viewed memory replaced by the origins'
- * bytes, each held while the call runs. */
+/* Output from origins: the program's pieces with viewed memory replaced by the origins' bytes,
+ * each held while the call runs. */
 #include <errno.h>
 #include <limits.h>
 
 #include "instance.h"
+#include "kernel_stack.h"
 #include "redirect.h"
 
 enum { PIECES = 64, LEAST_BYTES = 4096 };
@@ -17,10 +18,14 @@ struct presentation {
     int count, room;
 };
 
-static bool may_show_views(const struct iovec *iov, int count) {
-    for (int i = 0; i < count; i++)
-        if (iov[i].iov_len >= LEAST_BYTES &&
-            zio_tracker_may_hold(&zio__tracker, iov[i].iov_base, iov[i].iov_len))
+static bool may_show_views(const struct iovec *piece) {
+    return piece->iov_len >= LEAST_BYTES &&
+           zio_tracker_may_hold(&zio__tracker, piece->iov_base, piece->iov_len);
+}
+
+static bool any_may_show_views(const struct zio_io_request *request) {
+    for (size_t i = 0; i < request->piece_count; i++)
+        if (may_show_views(&request->pieces[i]))
             return true;
     return false;
 }
@@ -34,64 +39,65 @@ static bool add_program_piece(struct presentation *shown, const struct iovec *pi
 }
 
 /* Returns the number of pieces that come from origins, or -1 when there is no room. */
-static int translate(struct presentation *shown, const struct iovec *iov, int count) {
+static int translate(struct presentation *shown, const struct zio_io_request *request) {
     int translated = 0;
-    for (int i = 0; i < count; i++) {
+    for (size_t i = 0; i < request->piece_count; i++) {
+        const struct iovec *piece = &request->pieces[i];
         int pieces = 0;
-        if (iov[i].iov_len >= LEAST_BYTES)
+        if (may_show_views(piece))
             pieces = zio_tracker_translate(
-                &zio__tracker, iov[i].iov_base, iov[i].iov_len, shown->pieces + shown->count,
+                &zio__tracker, piece->iov_base, piece->iov_len, shown->pieces + shown->count,
                 shown->origins + shown->count, shown->room - shown->count);
         if (pieces > 0) {
             shown->count += pieces;
             translated += pieces;
-        } else if (!add_program_piece(shown, &iov[i])) {
+        } else if (!add_program_piece(shown, piece)) {
             return -1;
         }
     }
     return translated;
 }
 
-static ssize_t present_with(struct presentation *shown, const struct iovec *iov, int count,
-                            zio__issue *issue, void *call) {
-    ssize_t result = -1;
-    int translated = translate(shown, iov, count), saved = errno;
-    if (translated > 0) {
-        result = issue(call, shown->pieces, shown->count);
-        saved = errno;
+static bool present_with(struct presentation *shown, int fd, const struct zio_io_request *request,
+                         ssize_t *result) {
+    bool done = false;
+    if (translate(shown, request) > 0) {
+        struct zio_io_request presented = *request;
+        presented.pieces = shown->pieces;
+        presented.piece_count = (size_t)shown->count;
+        *result = zio__kernel_stack.transmit(zio__kernel_channel(fd), &presented, NULL);
+        /* Pieces can be refused where one buffer would not be; nothing was sent then. */
+        done = *result != -EINVAL;
     }
     zio_tracker_release(shown->origins, shown->count);
-    /* Pieces can be refused where one buffer would not be; nothing was sent then. */
-    if (translated <= 0 || (result < 0 && saved == EINVAL))
-        return issue(call, iov, count);
-    errno = saved;
-    return result;
+    return done;
 }
 
-static ssize_t present_many(const struct iovec *iov, int count, zio__issue *issue, void *call) {
+/* Long vectors are put together in an origin's memory: the stack may be a coroutine's. */
+static bool present_many(int fd, const struct zio_io_request *request, ssize_t *result) {
     size_t bytes = IOV_MAX * (sizeof(struct iovec) + sizeof(struct zio_origin *));
     struct zio_origin *memory = zio_origin_acquire(&zio__tracker.pool, bytes);
     if (!memory)
-        return issue(call, iov, count);
+        return false;
     struct presentation shown = {
         .pieces = (struct iovec *)memory->data,
         .origins = (struct zio_origin **)(memory->data + IOV_MAX * sizeof(struct iovec)),
         .room = IOV_MAX};
-    ssize_t result = present_with(&shown, iov, count, issue, call);
-    int saved = errno;
+    bool done = present_with(&shown, fd, request, result);
     zio_origin_release(memory);
-    errno = saved;
-    return result;
+    return done;
 }
 
-ssize_t zio__present(int fd, const struct iovec *iov, int count, zio__issue *issue, void *call) {
-    if (count <= 0 || count > IOV_MAX || !may_show_views(iov, count) ||
-        (fd >= 0 && !zio__kind_takes_pieces(fd)))
-        return issue(call, iov, count);
-    if (count > PIECES / 2)
-        return present_many(iov, count, issue, call);
+bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_request *request,
+                  ssize_t *result) {
+    if (request->piece_count == 0 || request->piece_count > IOV_MAX ||
+        !any_may_show_views(request) ||
+        (known != ZIO__SOCKET_DESCRIPTOR && !zio__kind_takes_pieces(fd)))
+        return false;
+    if (request->piece_count > PIECES / 2)
+        return present_many(fd, request, result);
     struct iovec pieces[PIECES];
     struct zio_origin *origins[PIECES];
     struct presentation shown = {.pieces = pieces, .origins = origins, .room = PIECES};
-    return present_with(&shown, iov, count, issue, call);
+    return present_with(&shown, fd, request, result);
 }

@@ -10,6 +10,7 @@
 #include <zio/syscall.h>
 
 #include "instance.h"
+#include "kernel_stack.h"
 #include "policy.h"
 #include "thread_state.h"
 
@@ -65,19 +66,28 @@ static bool add_redirected(struct redirection *plan, const struct iovec *piece) 
     return true;
 }
 
-static bool is_worth_it(const struct iovec *iov, int count, uint16_t site) {
+/* Small input stays libc's, unless it lands in viewed memory: there the kernel's stores would
+ * fault, and the bytes are better shown like those around them. */
+static bool is_candidate(const struct iovec *piece) {
+    return !zio__is_small(piece->iov_len) ||
+           zio_tracker_may_hold(&zio__tracker, piece->iov_base, piece->iov_len);
+}
+
+/* The bytes asked for, or 0 when the call is not for us. */
+static size_t worthwhile(const struct zio_io_request *request, uint16_t site) {
     size_t total = 0;
     bool large = false, viewed = false;
-    if (count <= 0 || count > PROGRAM_PIECES_MAX)
-        return false;
-    for (int i = 0; i < count; i++) {
-        if (iov[i].iov_len > SSIZE_MAX - total)
-            return false; /* EINVAL from the kernel */
-        total += iov[i].iov_len;
-        large = large || !zio__is_small(iov[i].iov_len);
-        viewed = viewed || zio_tracker_may_hold(&zio__tracker, iov[i].iov_base, iov[i].iov_len);
+    if (request->piece_count == 0 || request->piece_count > PROGRAM_PIECES_MAX)
+        return 0;
+    for (size_t i = 0; i < request->piece_count; i++) {
+        const struct iovec *piece = &request->pieces[i];
+        if (piece->iov_len > SSIZE_MAX - total)
+            return 0; /* EINVAL from the kernel */
+        total += piece->iov_len;
+        large = large || !zio__is_small(piece->iov_len);
+        viewed = viewed || zio_tracker_may_hold(&zio__tracker, piece->iov_base, piece->iov_len);
     }
-    return viewed || (large && zio__policy_redirects(site, total));
+    return viewed || (large && zio__policy_redirects(site, total)) ? total : 0;
 }
 
 static void publish(struct redirection *plan, ssize_t received, uint16_t site) {
@@ -101,37 +111,48 @@ static void publish(struct redirection *plan, ssize_t received, uint16_t site) {
     }
 }
 
-ssize_t zio__redirect(int fd, const struct iovec *iov, int count, uintptr_t return_address,
-                      zio__issue *issue, void *call) {
+static bool may_redirect(int fd, enum zio__descriptor known) {
+    if (!zio__ready())
+        return false;
+    if (known == ZIO__SOCKET_DESCRIPTOR || zio__kind_takes_pieces(fd))
+        return true;
+    zio_tracker_count(&zio__tracker, ZIO_COUNT_descriptor_kind, 1);
+    return false;
+}
+
+bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_request *request,
+                   uintptr_t return_address, ssize_t *result) {
     uint16_t site = zio__policy_site(return_address);
-    int saved = errno;
-    if (!is_worth_it(iov, count, site) || !zio__ready())
-        return issue(call, iov, count);
-    if (fd >= 0 && !zio__kind_takes_pieces(fd)) {
-        zio_tracker_count(&zio__tracker, ZIO_COUNT_descriptor_kind, 1);
-        return issue(call, iov, count);
-    }
+    size_t total = worthwhile(request, site);
+    if (total == 0 || !may_redirect(fd, known))
+        return false;
     struct redirection plan;
     plan.count = plan.slice_count = 0;
-    size_t total = 0;
-    for (int i = 0; i < count; i++) {
-        total += iov[i].iov_len;
-        bool small = zio__is_small(iov[i].iov_len) &&
-                     !zio_tracker_may_hold(&zio__tracker, iov[i].iov_base, iov[i].iov_len);
-        if (small || !add_redirected(&plan, &iov[i]))
-            add_piece(&plan, iov[i].iov_base, iov[i].iov_len);
+    for (size_t i = 0; i < request->piece_count; i++) {
+        const struct iovec *piece = &request->pieces[i];
+        if (!is_candidate(piece) || !add_redirected(&plan, piece))
+            add_piece(&plan, piece->iov_base, piece->iov_len);
     }
-    errno = saved;
     if (plan.slice_count == 0)
-        return issue(call, iov, count);
-    ssize_t received = issue(call, plan.pieces, plan.count);
-    saved = errno;
+        return false;
+    struct zio_io_request redirected = *request;
+    redirected.pieces = plan.pieces;
+    redirected.piece_count = (size_t)plan.count;
+    ssize_t received = zio__kernel_stack.receive(zio__kernel_channel(fd), &redirected);
     publish(&plan, received, site);
-    if (received < 0 && saved == EINVAL)
-        return issue(call, iov, count);
+    /* Pieces can be refused where one buffer would not be; nothing was consumed then. */
+    if (received == -EINVAL)
+        return false;
     if (received > 0)
         zio__policy_received(site, total, (size_t)received);
     zio__stats_gauges();
-    errno = saved;
-    return received;
+    *result = received;
+    return true;
+}
+
+ssize_t zio__as_libc(ssize_t result) {
+    if (result >= 0)
+        return result;
+    errno = (int)-result;
+    return -1;
 }

@@ -1,25 +1,28 @@
-/* Input into origins. The hooks give the program's iovec and a way to issue the call with
- * another one; what comes back is what the plain call would have returned. */
+/* Input into origins and output from them. A hook states its call as a request; both functions
+ * return false, with nothing done and errno as it was, when the call is to be issued as it came. */
 #ifndef ZIO_REDIRECT_H
 #define ZIO_REDIRECT_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/uio.h>
+#include <zio/io_stack.h>
 
-/* Issues the call with these pieces; sets errno like libc. */
-typedef ssize_t zio__issue(void *call, const struct iovec *iov, int count);
+enum zio__descriptor { ZIO__ANY_DESCRIPTOR, ZIO__SOCKET_DESCRIPTOR };
 
-/* Receives through origins where the policy wants it, otherwise issues the call as it is.
- * fd >= 0: its kind must be checked first; -1: it is known to be a socket. */
-ssize_t zio__redirect(int fd, const struct iovec *iov, int count, uintptr_t return_address,
-                      zio__issue *issue, void *call);
+/* Receives through origins where the policy wants it. The request's pieces are the program's;
+ * message (if any) is the caller's copy, whose address, control data and flags are filled in. */
+bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_request *request,
+                   uintptr_t return_address, ssize_t *result);
 
-/* The same for output: viewed memory is presented from its origins. */
-ssize_t zio__present(int fd, const struct iovec *iov, int count, zio__issue *issue, void *call);
+/* Presents viewed memory to the stack from its origins, each held while the call runs. */
+bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_request *request,
+                  ssize_t *result);
 
 /* Sockets, pipes, and regular files without O_DIRECT: where [a, b, c] in three pieces means
  * what it means in one. */
 bool zio__kind_takes_pieces(int fd);
+
+/* The result of a call as libc gives it. */
+ssize_t zio__as_libc(ssize_t result);
 
 #endif

@@ -1,8 +1,6 @@
-/* The input hooks: each states its call as pieces and a way to issue them. Calls that are
- * not redirected are issued exactly as they came. */
-#include <errno.h>
+/* The input hooks: each states its call as a request, and issues it as it came when it is not
+ * redirected. */
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "../instance.h"
 #include "../redirect.h"
@@ -17,100 +15,112 @@ static bool is_on(void) {
     return atomic_load_explicit(&zio__on, memory_order_acquire);
 }
 
-/* Small input goes straight to libc, unless it lands in viewed memory: there the kernel's
- * stores would fault, and the bytes are better shown like those around them. */
-static bool is_plain(const void *buffer, size_t length) {
-    return zio__is_small(length) && !zio_tracker_may_hold(&zio__tracker, buffer, length);
+static bool is_candidate(const void *buffer, size_t length) {
+    return (!zio__is_small(length) || zio_tracker_may_hold(&zio__tracker, buffer, length)) &&
+           is_on();
 }
 
 /* A vector that may be worth redirecting and can be read without a fault. */
-static bool is_candidate(const struct iovec *iov, int count) {
-    if (!is_on() || count <= 0 || count > VECTOR_MAX || !iov)
+static bool is_candidate_vector(const struct iovec *iov, size_t count) {
+    if (!is_on() || count == 0 || count > VECTOR_MAX || !zio__is_readable(iov, count * sizeof *iov))
         return false;
-    if (!zio__is_readable(iov, (size_t)count * sizeof *iov))
-        return false;
-    for (int i = 0; i < count; i++)
-        if (!is_plain(iov[i].iov_base, iov[i].iov_len))
+    for (size_t i = 0; i < count; i++)
+        if (is_candidate(iov[i].iov_base, iov[i].iov_len))
             return true;
     return false;
 }
 
-enum file_input { FILE_READ, FILE_PREAD, FILE_READV, FILE_PREADV, FILE_PREADV2 };
+enum { AT_POSITION = -1 };
 
-struct file_call {
-    enum file_input kind;
-    int fd, flags;
-    off_t offset;
-    const struct iovec *program; /* the pieces as they came */
-};
-
-static ssize_t issue_file(void *arguments, const struct iovec *iov, int count) {
-    const struct file_call *call = arguments;
-    bool plain = iov == call->program;
-    switch (call->kind) {
-    case FILE_READ:
-        return plain ? ZIO_REAL(read)(call->fd, iov->iov_base, iov->iov_len)
-                     : ZIO_REAL(readv)(call->fd, iov, count);
-    case FILE_PREAD:
-        return plain ? ZIO_REAL(pread64)(call->fd, iov->iov_base, iov->iov_len, call->offset)
-                     : ZIO_REAL(preadv64)(call->fd, iov, count, call->offset);
-    case FILE_READV:
-        return ZIO_REAL(readv)(call->fd, iov, count);
-    case FILE_PREADV:
-        return ZIO_REAL(preadv64)(call->fd, iov, count, call->offset);
-    default:
-        return ZIO_REAL(preadv64v2)(call->fd, iov, count, call->offset, call->flags);
-    }
-}
-
-static ssize_t input_file(enum file_input kind, int fd, const struct iovec *iov, int count,
-                          off_t offset, int flags, uintptr_t site) {
-    struct file_call call = {kind, fd, flags, offset, iov};
-    if (fd < 0 || !is_candidate(iov, count))
-        return issue_file(&call, iov, count);
-    return zio__redirect(fd, iov, count, site, issue_file, &call);
+/* read(2) and pread(2). */
+static bool input_buffer(int fd, void *buffer, size_t length, int64_t offset, uintptr_t site,
+                         ssize_t *result) {
+    if (!is_candidate(buffer, length))
+        return false;
+    struct iovec piece = {buffer, length};
+    struct zio_io_request request = {.pieces = &piece, .piece_count = 1, .offset = offset};
+    if (!zio__redirect(fd, ZIO__ANY_DESCRIPTOR, &request, site, result))
+        return false;
+    *result = zio__as_libc(*result);
+    return true;
 }
 
 ZIO_EXPORT ssize_t read(int fd, void *buffer, size_t length) {
-    if (is_plain(buffer, length) || !is_on())
-        return ZIO_REAL(read)(fd, buffer, length);
-    struct iovec piece = {buffer, length};
-    return input_file(FILE_READ, fd, &piece, 1, 0, 0, ZIO_SITE());
+    ssize_t result;
+    if (input_buffer(fd, buffer, length, AT_POSITION, ZIO_SITE(), &result))
+        return result;
+    return ZIO_REAL(read)(fd, buffer, length);
 }
 
-ZIO_EXPORT ssize_t pread64(int fd, void *buffer, size_t length, off_t offset) {
-    if (is_plain(buffer, length) || !is_on())
-        return ZIO_REAL(pread64)(fd, buffer, length, offset);
-    struct iovec piece = {buffer, length};
-    return input_file(FILE_PREAD, fd, &piece, 1, offset, 0, ZIO_SITE());
+/* A negative offset is an error of the program's, for the kernel to find. */
+#define ZIO_PREAD(name, room_parameter, room_check)                                                \
+    ZIO_EXPORT ssize_t name(int fd, void *buffer, size_t length, off_t offset room_parameter) {    \
+        ssize_t result;                                                                            \
+        room_check;                                                                                \
+        if (offset >= 0 && input_buffer(fd, buffer, length, offset, ZIO_SITE(), &result))          \
+            return result;                                                                         \
+        return ZIO_REAL(pread64)(fd, buffer, length, offset);                                      \
+    }
+#define ZIO_ROOM , size_t room
+#define ZIO_CHECK_ROOM                                                                             \
+    if (length > room)                                                                             \
+    __chk_fail()
+
+ZIO_PREAD(pread, , (void)0)
+ZIO_PREAD(pread64, , (void)0)
+ZIO_PREAD(__pread_chk, ZIO_ROOM, ZIO_CHECK_ROOM)
+ZIO_PREAD(__pread64_chk, ZIO_ROOM, ZIO_CHECK_ROOM)
+
+ZIO_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t length, size_t room) {
+    ssize_t result;
+    ZIO_CHECK_ROOM;
+    if (input_buffer(fd, buffer, length, AT_POSITION, ZIO_SITE(), &result))
+        return result;
+    return ZIO_REAL(read)(fd, buffer, length);
 }
 
-ZIO_EXPORT ssize_t pread(int fd, void *buffer, size_t length, off_t offset) {
-    if (is_plain(buffer, length) || !is_on())
-        return ZIO_REAL(pread)(fd, buffer, length, offset);
-    struct iovec piece = {buffer, length};
-    return input_file(FILE_PREAD, fd, &piece, 1, offset, 0, ZIO_SITE());
+/* readv(2), preadv(2), preadv2(2). */
+static bool input_vector(int fd, const struct iovec *iov, int count, int64_t offset, int flags,
+                         uintptr_t site, ssize_t *result) {
+    if (count <= 0 || !is_candidate_vector(iov, (size_t)count))
+        return false;
+    struct zio_io_request request = {.pieces = (struct iovec *)iov,
+                                     .piece_count = (size_t)count,
+                                     .flags = flags,
+                                     .offset = offset};
+    if (!zio__redirect(fd, ZIO__ANY_DESCRIPTOR, &request, site, result))
+        return false;
+    *result = zio__as_libc(*result);
+    return true;
 }
 
 ZIO_EXPORT ssize_t readv(int fd, const struct iovec *iov, int count) {
-    return input_file(FILE_READV, fd, iov, count, 0, 0, ZIO_SITE());
+    ssize_t result;
+    if (input_vector(fd, iov, count, AT_POSITION, 0, ZIO_SITE(), &result))
+        return result;
+    return ZIO_REAL(readv)(fd, iov, count);
 }
 
-ZIO_EXPORT ssize_t preadv64(int fd, const struct iovec *iov, int count, off_t offset) {
-    return input_file(FILE_PREADV, fd, iov, count, offset, 0, ZIO_SITE());
-}
+#define ZIO_PREADV(name)                                                                           \
+    ZIO_EXPORT ssize_t name(int fd, const struct iovec *iov, int count, off_t offset) {            \
+        ssize_t result;                                                                            \
+        if (offset >= 0 && input_vector(fd, iov, count, offset, 0, ZIO_SITE(), &result))           \
+            return result;                                                                         \
+        return ZIO_REAL(preadv64)(fd, iov, count, offset);                                         \
+    }
+ZIO_PREADV(preadv)
+ZIO_PREADV(preadv64)
 
-ZIO_EXPORT ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset) {
-    return input_file(FILE_PREADV, fd, iov, count, offset, 0, ZIO_SITE());
-}
-
-ZIO_EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off_t offset, int flags) {
-    return input_file(FILE_PREADV2, fd, iov, count, offset, flags, ZIO_SITE());
-}
-
-ZIO_EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags) {
-    return input_file(FILE_PREADV2, fd, iov, count, offset, flags, ZIO_SITE());
-}
+/* Offset -1 means the position here too. */
+#define ZIO_PREADV2(name)                                                                          \
+    ZIO_EXPORT ssize_t name(int fd, const struct iovec *iov, int count, off_t offset, int flags) { \
+        ssize_t result;                                                                            \
+        if (offset >= -1 && input_vector(fd, iov, count, offset, flags, ZIO_SITE(), &result))      \
+            return result;                                                                         \
+        return ZIO_REAL(preadv64v2)(fd, iov, count, offset, flags);                                \
+    }
+ZIO_PREADV2(preadv2)
+ZIO_PREADV2(preadv64v2)
 
 /* Flags whose meaning does not depend on where the bytes go. MSG_PEEK leaves them to be read
  * again, MSG_TRUNC on TCP writes nothing, MSG_ERRQUEUE and MSG_OOB are no stream. */
@@ -118,102 +128,77 @@ static bool flags_allow_redirection(int flags) {
     return (flags & ~(MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)) == 0;
 }
 
-struct message_call {
-    int fd, flags;
-    struct msghdr message;
-};
-
-static ssize_t issue_message(void *arguments, const struct iovec *iov, int count) {
-    struct message_call *call = arguments;
-    call->message.msg_iov = (struct iovec *)iov;
-    call->message.msg_iovlen = (size_t)count;
-    return ZIO_REAL(recvmsg)(call->fd, &call->message, call->flags);
+static bool input_message(int fd, const struct iovec *iov, size_t count, struct msghdr *message,
+                          int flags, uintptr_t site, ssize_t *result) {
+    struct zio_io_request request = {.pieces = (struct iovec *)iov,
+                                     .piece_count = count,
+                                     .message = message,
+                                     .flags = flags,
+                                     .offset = AT_POSITION};
+    if (!zio__redirect(fd, ZIO__SOCKET_DESCRIPTOR, &request, site, result))
+        return false;
+    *result = zio__as_libc(*result);
+    return true;
 }
 
-static ssize_t input_buffer(int fd, void *buffer, size_t length, int flags,
+/* recv(2) and recvfrom(2). */
+static ssize_t receive_from(int fd, void *buffer, size_t length, int flags,
                             struct sockaddr *address, socklen_t *address_length, uintptr_t site) {
     struct iovec piece = {buffer, length};
-    struct message_call call = {.fd = fd, .flags = flags};
-    if (is_plain(buffer, length) || !is_on() || !flags_allow_redirection(flags) ||
-        (address && (!address_length || !zio__is_readable_word((uintptr_t)address_length & ~7ul))))
+    struct msghdr message = {.msg_name = address};
+    ssize_t result;
+    bool ours = is_candidate(buffer, length) && flags_allow_redirection(flags);
+    if (ours && address) {
+        ours = address_length && zio__is_readable_word((uintptr_t)address_length & ~(uintptr_t)7);
+        message.msg_namelen = ours ? *address_length : 0;
+    }
+    if (!ours || !input_message(fd, &piece, 1, &message, flags, site, &result))
         return ZIO_REAL(recvfrom)(fd, buffer, length, flags, address, address_length);
-    call.message.msg_name = address;
-    call.message.msg_namelen = address ? *address_length : 0;
-    ssize_t received = zio__redirect(-1, &piece, 1, site, issue_message, &call);
-    if (received >= 0 && address)
-        *address_length = call.message.msg_namelen;
-    return received;
+    if (result >= 0 && address)
+        *address_length = message.msg_namelen;
+    return result;
 }
 
 ZIO_EXPORT ssize_t recv(int fd, void *buffer, size_t length, int flags) {
-    if (is_plain(buffer, length))
-        return ZIO_REAL(recv)(fd, buffer, length, flags);
-    return input_buffer(fd, buffer, length, flags, NULL, NULL, ZIO_SITE());
+    return receive_from(fd, buffer, length, flags, NULL, NULL, ZIO_SITE());
 }
 
 ZIO_EXPORT ssize_t recvfrom(int fd, void *buffer, size_t length, int flags,
                             struct sockaddr *address, socklen_t *address_length) {
-    return input_buffer(fd, buffer, length, flags, address, address_length, ZIO_SITE());
+    return receive_from(fd, buffer, length, flags, address, address_length, ZIO_SITE());
+}
+
+ZIO_EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t room, int flags) {
+    ZIO_CHECK_ROOM;
+    return receive_from(fd, buffer, length, flags, NULL, NULL, ZIO_SITE());
+}
+
+ZIO_EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t room, int flags,
+                                  struct sockaddr *address, socklen_t *address_length) {
+    ZIO_CHECK_ROOM;
+    return receive_from(fd, buffer, length, flags, address, address_length, ZIO_SITE());
 }
 
 ZIO_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+    ssize_t result;
     if (!is_on() || !flags_allow_redirection(flags) ||
-        !zio__is_readable(message, sizeof *message) || message->msg_iovlen > VECTOR_MAX ||
-        !is_candidate(message->msg_iov, (int)message->msg_iovlen))
+        !zio__is_readable(message, sizeof *message) ||
+        !is_candidate_vector(message->msg_iov, message->msg_iovlen))
         return ZIO_REAL(recvmsg)(fd, message, flags);
-    struct message_call call = {fd, flags, *message};
-    ssize_t received = zio__redirect(-1, message->msg_iov, (int)message->msg_iovlen, ZIO_SITE(),
-                                     issue_message, &call);
-    if (received >= 0) {
-        message->msg_namelen = call.message.msg_namelen;
-        message->msg_controllen = call.message.msg_controllen;
-        message->msg_flags = call.message.msg_flags;
+    struct msghdr copy = *message;
+    if (!input_message(fd, message->msg_iov, message->msg_iovlen, &copy, flags, ZIO_SITE(),
+                       &result))
+        return ZIO_REAL(recvmsg)(fd, message, flags);
+    if (result >= 0) {
+        message->msg_namelen = copy.msg_namelen;
+        message->msg_controllen = copy.msg_controllen;
+        message->msg_flags = copy.msg_flags;
     }
-    return received;
+    return result;
 }
 
 /* Datagrams in bulk: the kernel writes to the program's memory, which is always right. */
 ZIO_EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
                         struct timespec *timeout) {
     return ZIO_REAL(recvmmsg)(fd, messages, count, flags, timeout);
-}
-
-ZIO_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t length, size_t room) {
-    if (length > room)
-        __chk_fail();
-    if (is_plain(buffer, length) || !is_on())
-        return ZIO_REAL(read)(fd, buffer, length);
-    struct iovec piece = {buffer, length};
-    return input_file(FILE_READ, fd, &piece, 1, 0, 0, ZIO_SITE());
-}
-
-ZIO_EXPORT ssize_t __pread64_chk(int fd, void *buffer, size_t length, off_t offset, size_t room) {
-    if (length > room)
-        __chk_fail();
-    if (is_plain(buffer, length) || !is_on())
-        return ZIO_REAL(pread64)(fd, buffer, length, offset);
-    struct iovec piece = {buffer, length};
-    return input_file(FILE_PREAD, fd, &piece, 1, offset, 0, ZIO_SITE());
-}
-
-ZIO_EXPORT ssize_t __pread_chk(int fd, void *buffer, size_t length, off_t offset, size_t room) {
-    if (length > room)
-        __chk_fail();
-    if (is_plain(buffer, length) || !is_on())
-        return ZIO_REAL(pread64)(fd, buffer, length, offset);
-    struct iovec piece = {buffer, length};
-    return input_file(FILE_PREAD, fd, &piece, 1, offset, 0, ZIO_SITE());
-}
-
-ZIO_EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t room, int flags) {
-    if (length > room)
-        __chk_fail();
-    return input_buffer(fd, buffer, length, flags, NULL, NULL, ZIO_SITE());
-}
-
-ZIO_EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t room, int flags,
-                                  struct sockaddr *address, socklen_t *address_length) {
-    if (length > room)
-        __chk_fail();
-    return input_buffer(fd, buffer, length, flags, address, address_length, ZIO_SITE());
 }

@@ -1,5 +1,5 @@
-/* The output hooks: each states its call as pieces and a way to issue them. */
-#include <errno.h>
+/* The output hooks: each states its call as a request, and issues it as it came when no view is
+ * to be presented. */
 #include <stdint.h>
 
 #include "../instance.h"
@@ -7,166 +7,141 @@
 #include "hook_table.h"
 #include "readable.h"
 
-enum { LEAST_BYTES = 4096, VECTOR_MAX = 1024 };
+enum { LEAST_BYTES = 4096, VECTOR_MAX = 1024, AT_POSITION = -1 };
 
 static bool may_show_views(const void *buffer, size_t length) {
     return length >= LEAST_BYTES && zio_tracker_may_hold(&zio__tracker, buffer, length);
 }
 
-static bool has_views(void) {
-    return atomic_load_explicit(&zio__tracker.map.count, memory_order_acquire) != 0;
+static bool is_candidate_vector(const struct iovec *iov, size_t count) {
+    return atomic_load_explicit(&zio__tracker.map.count, memory_order_acquire) != 0 && count > 0 &&
+           count <= VECTOR_MAX && zio__is_readable(iov, count * sizeof *iov);
 }
 
-static bool is_readable_vector(const struct iovec *iov, int count) {
-    if (count <= 0 || count > VECTOR_MAX || !iov)
+static bool output(int fd, const struct iovec *iov, size_t count, int64_t offset, int flags,
+                   ssize_t *result) {
+    struct zio_io_request request = {
+        .pieces = (struct iovec *)iov, .piece_count = count, .flags = flags, .offset = offset};
+    if (!zio__present(fd, ZIO__ANY_DESCRIPTOR, &request, result))
         return false;
-    return zio__is_readable(iov, (size_t)count * sizeof *iov);
+    *result = zio__as_libc(*result);
+    return true;
 }
 
-enum file_output { FILE_WRITE, FILE_PWRITE, FILE_WRITEV, FILE_PWRITEV, FILE_PWRITEV2 };
-
-struct file_call {
-    enum file_output kind;
-    int fd, flags;
-    off_t offset;
-    const struct iovec *program;
-};
-
-static ssize_t issue_file(void *arguments, const struct iovec *iov, int count) {
-    const struct file_call *call = arguments;
-    bool plain = iov == call->program;
-    switch (call->kind) {
-    case FILE_WRITE:
-        return plain ? ZIO_REAL(write)(call->fd, iov->iov_base, iov->iov_len)
-                     : ZIO_REAL(writev)(call->fd, iov, count);
-    case FILE_PWRITE:
-        return plain ? ZIO_REAL(pwrite64)(call->fd, iov->iov_base, iov->iov_len, call->offset)
-                     : ZIO_REAL(pwritev64)(call->fd, iov, count, call->offset);
-    case FILE_WRITEV:
-        return ZIO_REAL(writev)(call->fd, iov, count);
-    case FILE_PWRITEV:
-        return ZIO_REAL(pwritev64)(call->fd, iov, count, call->offset);
-    default:
-        return ZIO_REAL(pwritev64v2)(call->fd, iov, count, call->offset, call->flags);
-    }
-}
-
-static ssize_t output_vector(enum file_output kind, int fd, const struct iovec *iov, int count,
-                             off_t offset, int flags) {
-    struct file_call call = {kind, fd, flags, offset, iov};
-    if (fd < 0 || !has_views() || !is_readable_vector(iov, count))
-        return issue_file(&call, iov, count);
-    return zio__present(fd, iov, count, issue_file, &call);
-}
-
-static ssize_t output_buffer(enum file_output kind, int fd, const void *buffer, size_t length,
-                             off_t offset) {
+static bool output_buffer(int fd, const void *buffer, size_t length, int64_t offset,
+                          ssize_t *result) {
     struct iovec piece = {(void *)buffer, length};
-    struct file_call call = {kind, fd, 0, offset, &piece};
-    return zio__present(fd, &piece, 1, issue_file, &call);
+    return may_show_views(buffer, length) && output(fd, &piece, 1, offset, 0, result);
+}
+
+static bool output_vector(int fd, const struct iovec *iov, int count, int64_t offset, int flags,
+                          ssize_t *result) {
+    return count > 0 && is_candidate_vector(iov, (size_t)count) &&
+           output(fd, iov, (size_t)count, offset, flags, result);
 }
 
 ZIO_EXPORT ssize_t write(int fd, const void *buffer, size_t length) {
-    if (!may_show_views(buffer, length))
-        return ZIO_REAL(write)(fd, buffer, length);
-    return output_buffer(FILE_WRITE, fd, buffer, length, 0);
+    ssize_t result;
+    if (output_buffer(fd, buffer, length, AT_POSITION, &result))
+        return result;
+    return ZIO_REAL(write)(fd, buffer, length);
 }
 
-ZIO_EXPORT ssize_t pwrite64(int fd, const void *buffer, size_t length, off_t offset) {
-    if (!may_show_views(buffer, length))
-        return ZIO_REAL(pwrite64)(fd, buffer, length, offset);
-    return output_buffer(FILE_PWRITE, fd, buffer, length, offset);
-}
-
-ZIO_EXPORT ssize_t pwrite(int fd, const void *buffer, size_t length, off_t offset) {
-    if (!may_show_views(buffer, length))
-        return ZIO_REAL(pwrite)(fd, buffer, length, offset);
-    return output_buffer(FILE_PWRITE, fd, buffer, length, offset);
-}
+/* A negative offset is an error of the program's, for the kernel to find. */
+#define ZIO_PWRITE(name)                                                                           \
+    ZIO_EXPORT ssize_t name(int fd, const void *buffer, size_t length, off_t offset) {             \
+        ssize_t result;                                                                            \
+        if (offset >= 0 && output_buffer(fd, buffer, length, offset, &result))                     \
+            return result;                                                                         \
+        return ZIO_REAL(pwrite64)(fd, buffer, length, offset);                                     \
+    }
+ZIO_PWRITE(pwrite)
+ZIO_PWRITE(pwrite64)
 
 ZIO_EXPORT ssize_t writev(int fd, const struct iovec *iov, int count) {
-    return output_vector(FILE_WRITEV, fd, iov, count, 0, 0);
+    ssize_t result;
+    if (output_vector(fd, iov, count, AT_POSITION, 0, &result))
+        return result;
+    return ZIO_REAL(writev)(fd, iov, count);
 }
 
-ZIO_EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t offset) {
-    return output_vector(FILE_PWRITEV, fd, iov, count, offset, 0);
-}
+#define ZIO_PWRITEV(name)                                                                          \
+    ZIO_EXPORT ssize_t name(int fd, const struct iovec *iov, int count, off_t offset) {            \
+        ssize_t result;                                                                            \
+        if (offset >= 0 && output_vector(fd, iov, count, offset, 0, &result))                      \
+            return result;                                                                         \
+        return ZIO_REAL(pwritev64)(fd, iov, count, offset);                                        \
+    }
+ZIO_PWRITEV(pwritev)
+ZIO_PWRITEV(pwritev64)
 
-ZIO_EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset) {
-    return output_vector(FILE_PWRITEV, fd, iov, count, offset, 0);
-}
-
-ZIO_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off_t offset,
-                               int flags) {
-    return output_vector(FILE_PWRITEV2, fd, iov, count, offset, flags);
-}
-
-ZIO_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags) {
-    return output_vector(FILE_PWRITEV2, fd, iov, count, offset, flags);
-}
-
-struct message_call {
-    int fd, flags;
-    struct msghdr message;
-};
-
-static ssize_t issue_message(void *arguments, const struct iovec *iov, int count) {
-    struct message_call *call = arguments;
-    call->message.msg_iov = (struct iovec *)iov;
-    call->message.msg_iovlen = (size_t)count;
-    return ZIO_REAL(sendmsg)(call->fd, &call->message, call->flags);
-}
+/* Offset -1 means the position here too. */
+#define ZIO_PWRITEV2(name)                                                                         \
+    ZIO_EXPORT ssize_t name(int fd, const struct iovec *iov, int count, off_t offset, int flags) { \
+        ssize_t result;                                                                            \
+        if (offset >= -1 && output_vector(fd, iov, count, offset, flags, &result))                 \
+            return result;                                                                         \
+        return ZIO_REAL(pwritev64v2)(fd, iov, count, offset, flags);                               \
+    }
+ZIO_PWRITEV2(pwritev2)
+ZIO_PWRITEV2(pwritev64v2)
 
 /* With MSG_ZEROCOPY the kernel goes on reading after the call returned: it must read the
  * program's own pages, which the program promised not to change, never an origin. */
-static bool flags_allow_views(int flags) {
-    return (flags & MSG_ZEROCOPY) == 0;
-}
-
-static void materialise_vector(const struct iovec *iov, size_t count) {
+static bool must_be_memory(int flags, const struct iovec *iov, size_t count) {
+    if (!(flags & MSG_ZEROCOPY))
+        return false;
     for (size_t i = 0; i < count; i++)
         zio_tracker_materialise(&zio__tracker, iov[i].iov_base, iov[i].iov_len);
+    return true;
 }
 
-static ssize_t send_buffer(int fd, const void *buffer, size_t length, int flags,
-                           const struct sockaddr *address, socklen_t address_length) {
+static bool output_message(int fd, const struct iovec *iov, size_t count, struct msghdr *message,
+                           int flags, ssize_t *result) {
+    struct zio_io_request request = {.pieces = (struct iovec *)iov,
+                                     .piece_count = count,
+                                     .message = message,
+                                     .flags = flags,
+                                     .offset = AT_POSITION};
+    if (must_be_memory(flags, iov, count) ||
+        !zio__present(fd, ZIO__SOCKET_DESCRIPTOR, &request, result))
+        return false;
+    *result = zio__as_libc(*result);
+    return true;
+}
+
+static bool send_to(int fd, const void *buffer, size_t length, int flags,
+                    const struct sockaddr *address, socklen_t address_length, ssize_t *result) {
     struct iovec piece = {(void *)buffer, length};
-    struct message_call call = {.fd = fd, .flags = flags};
-    call.message.msg_name = (void *)address;
-    call.message.msg_namelen = address ? address_length : 0;
-    return zio__present(-1, &piece, 1, issue_message, &call);
+    struct msghdr message = {.msg_name = (void *)address,
+                             .msg_namelen = address ? address_length : 0};
+    return may_show_views(buffer, length) && output_message(fd, &piece, 1, &message, flags, result);
 }
 
 ZIO_EXPORT ssize_t send(int fd, const void *buffer, size_t length, int flags) {
-    if (!may_show_views(buffer, length))
-        return ZIO_REAL(send)(fd, buffer, length, flags);
-    if (flags_allow_views(flags))
-        return send_buffer(fd, buffer, length, flags, NULL, 0);
-    zio_tracker_materialise(&zio__tracker, buffer, length);
+    ssize_t result;
+    if (send_to(fd, buffer, length, flags, NULL, 0, &result))
+        return result;
     return ZIO_REAL(send)(fd, buffer, length, flags);
 }
 
 ZIO_EXPORT ssize_t sendto(int fd, const void *buffer, size_t length, int flags,
                           const struct sockaddr *address, socklen_t address_length) {
-    if (!may_show_views(buffer, length))
-        return ZIO_REAL(sendto)(fd, buffer, length, flags, address, address_length);
-    if (flags_allow_views(flags))
-        return send_buffer(fd, buffer, length, flags, address, address_length);
-    zio_tracker_materialise(&zio__tracker, buffer, length);
+    ssize_t result;
+    if (send_to(fd, buffer, length, flags, address, address_length, &result))
+        return result;
     return ZIO_REAL(sendto)(fd, buffer, length, flags, address, address_length);
 }
 
 ZIO_EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
-    if (!has_views() || !zio__is_readable(message, sizeof *message) ||
-        message->msg_iovlen > VECTOR_MAX ||
-        !is_readable_vector(message->msg_iov, (int)message->msg_iovlen))
+    ssize_t result;
+    if (!zio__is_readable(message, sizeof *message) ||
+        !is_candidate_vector(message->msg_iov, message->msg_iovlen))
         return ZIO_REAL(sendmsg)(fd, message, flags);
-    if (!flags_allow_views(flags)) {
-        materialise_vector(message->msg_iov, message->msg_iovlen);
-        return ZIO_REAL(sendmsg)(fd, message, flags);
-    }
-    struct message_call call = {fd, flags, *message};
-    return zio__present(-1, message->msg_iov, (int)message->msg_iovlen, issue_message, &call);
+    struct msghdr copy = *message;
+    if (output_message(fd, message->msg_iov, message->msg_iovlen, &copy, flags, &result))
+        return result;
+    return ZIO_REAL(sendmsg)(fd, message, flags);
 }
 
 /* Datagrams in bulk: the kernel reads the program's memory, which is always right. */
