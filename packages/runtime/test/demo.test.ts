@@ -8,7 +8,7 @@ import type { DemoResult } from "../src/demo/demo.js";
 import { redisServerPath } from "../src/demo/redis.js";
 import { renderDemo } from "../src/demo/render-demo.js";
 import { RespClient } from "../src/demo/resp.js";
-import { runZio, zioPath } from "./support/run-zio.js";
+import { asNobody, nobodyHasUserfaultfd, nobodyProblem, runZio, zioPath } from "./support/run-zio.js";
 import { StartedProgram, until } from "./support/started-zio.js";
 
 let directory: string;
@@ -46,13 +46,10 @@ test("the demo verifies its data both ways and shows a row for each case", async
 });
 
 test("where userfaultfd cannot be had the demo says so and shows the plain result", ({ skip }) => {
-  skip(process.geteuid?.() !== 0, "only root can become another user");
-  const as = { uid: 65534, gid: 65534, cwd: "/", encoding: "utf8" } as const;
-  skip(
-    spawnSync("sh", ["-c", "exec 3<>/dev/userfaultfd"], as).status === 0,
-    "every user may open /dev/userfaultfd here",
-  );
-  const { stdout, status } = spawnSync(zioPath, ["demo"], as);
+  const problem = nobodyProblem();
+  skip(problem !== false, problem || "");
+  skip(nobodyHasUserfaultfd(), "every user may open /dev/userfaultfd here");
+  const { stdout, status } = spawnSync(zioPath, ["demo"], { ...asNobody, encoding: "utf8" });
   expect(status).toBe(0);
   expect(stdout).toMatch(/^echo, 8 copies +[\d.]+ +- +\d+ +- +- +- +-$/m);
   expect(stdout).toMatch(/^Only plain: userfaultfd is not available: /m);

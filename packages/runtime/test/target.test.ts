@@ -15,11 +15,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { inspectTarget } from "../src/target/inspect-target.js";
 import { resolveCommand } from "../src/target/resolve-command.js";
-import { compileProgram, zioPath } from "./support/run-zio.js";
+import { asNobody, compileProgram, nobodyProblem, zioPath } from "./support/run-zio.js";
 
 const searchPath = Buffer.from(process.env.PATH ?? "/usr/bin:/bin");
 const isRoot = process.geteuid?.() === 0;
-const nobody = 65534;
 
 let directory: string;
 beforeEach(() => {
@@ -76,13 +75,13 @@ test("a set-user-ID program of another user cannot, one of our own can", async (
   const path = executable("elevated", readFileSync(await compileProgram("idle.c")));
   chmodSync(path, 0o4755);
   expect(inspect(path)).toMatchObject({ preloadable: true });
-  chownSync(path, nobody, nobody);
+  chownSync(path, asNobody.uid, asNobody.gid);
   chmodSync(path, 0o4755);
   expect(inspect(path)).toMatchObject({
     problem: "set-user-id",
     reason: expect.stringMatching(/changes its user when it starts/),
   });
-  chownSync(path, 0, nobody);
+  chownSync(path, 0, asNobody.gid);
   chmodSync(path, 0o2755);
   expect(inspect(path)).toMatchObject({
     problem: "set-user-id",
@@ -91,12 +90,13 @@ test("a set-user-ID program of another user cannot, one of our own can", async (
 });
 
 test("a program with file capabilities cannot, for an ordinary user", async ({ skip }) => {
-  skip(!isRoot, "only root can set file capabilities and become another user");
+  const problem = nobodyProblem();
+  skip(problem !== false, problem || "");
   const path = executable("capable", readFileSync(await compileProgram("idle.c")));
   const { status } = spawnSync("setcap", ["cap_net_raw+ep", path]);
   skip(status !== 0, "setcap is not installed, or the file system keeps no capabilities");
   expect(inspect(path)).toMatchObject({ preloadable: true });
-  const run = spawnSync(zioPath, ["run", "--", path], { encoding: "utf8", uid: nobody, gid: nobody, cwd: "/" });
+  const run = spawnSync(zioPath, ["run", "--", path], { ...asNobody, encoding: "utf8" });
   expect(run.stderr).toMatch(/^zio: capable gains capabilities when it starts \(setcap\), so it runs unchanged; .*\n$/);
   expect(run.status).toBe(0);
 });
