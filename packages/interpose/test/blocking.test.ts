@@ -1,0 +1,10 @@
+// Case 12: a blocked call holds up nothing (victims/blocking.c).
+import { describeVictim } from "./support/both-ways.js";
+
+describeVictim("blocking", {
+  "while a receive blocks, its buffer keeps the old bytes and may be read, copied and written": "input",
+  "while a send blocks, its buffer may be read and copied": "output",
+  "a buffer unmapped, replaced or protected under a blocked receive gives the plain result": "buffer-goes",
+  "two receivers of one socket get a message each": "competing",
+  "sixteen blocked receives hold up neither copies nor fork nor exit": "many-blocked",
+});
