@@ -35,20 +35,41 @@ static uint32_t class_of(size_t bytes) {
     return size_class < ZIO_ORIGIN_CLASSES ? (uint32_t)size_class : ZIO_ORIGIN_CLASSES;
 }
 
+static void *allocate_pages(void *context, size_t bytes) {
+    (void)context;
+    return zio_pages_alloc(bytes);
+}
+
+static void release_pages(void *context, void *data, size_t bytes) {
+    (void)context;
+    zio_pages_free(data, bytes);
+}
+
 int zio_origin_pool_init(struct zio_origin_pool *pool, size_t limit_bytes) {
     zio__zero_bytes(pool, sizeof *pool);
     pool->limit_bytes = limit_bytes;
+    pool->memory =
+        (struct zio_origin_memory){.allocate = allocate_pages, .release = release_pages};
     return zio_slab_init(&pool->headers, sizeof(struct zio_origin), 0);
+}
+
+void zio_origin_pool_use_memory(struct zio_origin_pool *pool,
+                                const struct zio_origin_memory *memory) {
+    pool->memory = *memory;
+}
+
+/* The mapping that starts at an origin. */
+static void release_mapping(struct zio_origin_pool *pool, struct zio_origin *origin) {
+    if (origin->mapping_bytes)
+        pool->memory.release(pool->memory.context, origin->data, origin->mapping_bytes);
 }
 
 void zio_origin_pool_destroy(struct zio_origin_pool *pool) {
     for (uint32_t i = 0; i < ZIO_ORIGIN_CLASSES; i++) {
         for (struct zio_origin *origin = pool->free[i]; origin; origin = origin->next)
-            if (origin->mapping_bytes)
-                zio_pages_free(origin->data, origin->mapping_bytes);
+            release_mapping(pool, origin);
         for (struct zio_origin *origin = pool->cold[i]; origin; origin = origin->next)
-            if (origin->mapping_bytes)
-                zio_pages_free(origin->data, origin->mapping_bytes);
+            release_mapping(pool, origin);
         pool->free[i] = pool->oldest[i] = pool->cold[i] = NULL;
     }
     zio_slab_destroy(&pool->headers);
@@ -152,7 +173,7 @@ static struct zio_origin *pop_cold(struct zio_origin_pool *pool, uint32_t size_c
 static void give_back(struct zio_origin_pool *pool, struct zio_origin *origin) {
     size_t capacity = origin->capacity;
     if (capacity >= OWN_MAPPING_BYTES) {
-        zio_pages_free(origin->data, origin->mapping_bytes);
+        release_mapping(pool, origin);
         zio_slab_free(&pool->headers, origin);
     } else {
         zio_syscall(SYS_madvise, origin->data, capacity, MADV_DONTNEED);
@@ -171,7 +192,7 @@ static struct zio_origin *map_origins(struct zio_origin_pool *pool, uint32_t siz
         count++;
     unsigned char *data = NULL;
     for (; count > 0; zio_slab_free(&pool->headers, origins[--count]))
-        if ((data = zio_pages_alloc(count * capacity)))
+        if ((data = pool->memory.allocate(pool->memory.context, count * capacity)))
             break;
     for (size_t i = 0; i < count; i++) {
         *origins[i] = (struct zio_origin){.data = data + i * capacity,

@@ -9,6 +9,7 @@
 #include <zio/syscall.h>
 
 #include "hooks/hook_table.h"
+#include "kernel_storage.h"
 #include "policy.h"
 #include "thread_state.h"
 
@@ -128,6 +129,7 @@ __attribute__((constructor(101))) static void set_up(void) {
         turn_off("unavailable: out of memory");
         return;
     }
+    zio_origin_pool_use_memory(&zio__tracker.pool, &zio__origin_memory);
     zio__policy_set_up();
     zio__thread_set_up();
     zio__stats_open();

@@ -33,6 +33,15 @@ struct zio_origin {
   uint64_t freed_at;    /* in releases of the pool */
 };
 
+/* Where origins get their memory; the default is zio_pages_alloc. `allocate` gives whole zeroed or
+ * dirty pages, page-aligned, or NULL; `release` takes back what it gave. Both are called without
+ * a lock of the pool held, from any thread, and must not use malloc. */
+struct zio_origin_memory {
+  void *(*allocate)(void *context, size_t bytes);
+  void (*release)(void *context, void *data, size_t bytes);
+  void *context;
+};
+
 /* Four classes a doubling, from 16 KiB to 1 GiB. */
 enum { ZIO_ORIGIN_CLASSES = 65 };
 
@@ -42,6 +51,7 @@ struct zio_origin_pool {
   struct zio_origin *oldest[ZIO_ORIGIN_CLASSES]; /* the other ends of these lists */
   struct zio_origin *cold[ZIO_ORIGIN_CLASSES];   /* addresses only, their pages are gone */
   struct zio_slab headers;
+  struct zio_origin_memory memory;
   size_t limit_bytes;
   _Atomic uint64_t frees;
   _Atomic size_t capacity_bytes; /* of all origins that exist, free ones included, cold ones not */
@@ -51,6 +61,10 @@ struct zio_origin_pool {
 
 /* limit_bytes caps the capacity of all origins together. Returns 0 or ZIO_ENOMEM. */
 int zio_origin_pool_init(struct zio_origin_pool *pool, size_t limit_bytes);
+/* Before the first zio_origin_acquire. Private anonymous memory only: its pages are moved out and
+ * given back to the kernel by address. */
+void zio_origin_pool_use_memory(struct zio_origin_pool *pool,
+                                const struct zio_origin_memory *memory);
 /* Unmaps all memory; no origin may be in use. Not thread-safe. */
 void zio_origin_pool_destroy(struct zio_origin_pool *pool);
 void zio_origin_pool_after_fork(struct zio_origin_pool *pool);
