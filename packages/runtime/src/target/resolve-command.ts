@@ -54,7 +54,8 @@ export function resolveCommand(command: Buffer, searchPath: Buffer | undefined):
     for (const path of searchedPaths(command, searchPath ?? Buffer.from(defaultSearchPath))) {
       const candidate = examine(path);
       if (candidate === "good") return { found: true, path };
-      if (candidate === "not-executable" || candidate === "unreachable") refused ??= candidate;
+      // As a shell: a directory of PATH that cannot be searched holds nothing.
+      if (candidate === "not-executable") refused ??= candidate;
     }
   }
   if (refused) return { found: false, ...refusals[refused] };
