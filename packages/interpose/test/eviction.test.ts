@@ -3,6 +3,7 @@ import { describeVictim } from "./support/both-ways.js";
 describeVictim("eviction", {
   "resident memory becomes views again and again": "resident",
   "evicted memory can be overwritten for real": "overwritten-for-real",
+  "what is written to views that were cleared is seen by a child": "cleared-then-written",
   "pages shared with a living child are not taken from it": "shared-with-living-child",
   "pages that were shared with a child which ended stay right": "shared-with-dead-child",
   "transparent huge pages give way to views": "huge-pages",

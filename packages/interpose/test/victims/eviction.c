@@ -64,6 +64,47 @@ static void overwritten_for_real(void) {
     check("source", &source);
 }
 
+/* Views cleared by memset leave missing pages; whoever writes to one of them, the kernel, its
+ * parent and its child see it. */
+static void cleared_then_written(void) {
+    struct memory source = memory_new(HEAP, 0, size), target = memory_new(HEAP, 0, size);
+    static const size_t lengths[] = {1, 100, 4096, 9000};
+    for (int i = 0; i < 48; i++) {
+        size_t at = 5 * PAGE - 1000, n = lengths[i % 4];
+        cover(&target, &source, i / 24 ? 1 : 0);
+        memory_set(&target, 2443, i % 3 ? 0 : 9, 30 * PAGE);
+        switch (i / 4 % 6) {
+        case 0:
+            memory_store(&target, at, 1, n);
+            break;
+        case 1:
+            memory_feed(&target, at, n);
+            break;
+        case 2:
+            stream_fill(target.model + at, n, feed_raw(target.at + at, n));
+            break;
+        case 3:
+            memory_feed_by_read(&target, at, n);
+            break;
+        case 4:
+            memory_copy(&target, at, &source, 7, n);
+            break;
+        default:
+            memory_set(&target, at, 5, n);
+        }
+        pid_t child = fork();
+        need(child >= 0, "fork");
+        if (child == 0) {
+            check("the child's target", &target);
+            _exit(0);
+        }
+        int status;
+        need(waitpid(child, &status, 0) == child && status == 0, "waitpid");
+        check_sent("target", &target);
+        check("target", &target);
+    }
+}
+
 /* ---- pages shared with a child ----------------------------------------------------------------
  */
 
@@ -348,6 +389,7 @@ static void with_plain_io_uring(void) {
 static const struct sub_case cases[] = {
     {"resident", resident_again_and_again},
     {"overwritten-for-real", overwritten_for_real},
+    {"cleared-then-written", cleared_then_written},
     {"shared-with-living-child", shared_with_living_child},
     {"shared-with-dead-child", shared_with_dead_child},
     {"huge-pages", transparent_huge_pages},
