@@ -70,6 +70,7 @@ test.each(["a b", "a:b", "a$ORIGIN", "a b:c $LIB"])("a library under %s is loade
   const { stdout, stderr } = await runProgram("/bin/true", [], { env: { LD_PRELOAD } });
   expect(stderr).toBe("");
   expect(stdout.toString()).toBe("hello from the library\n");
+  rmSync(LD_PRELOAD!);
 });
 
 test("the directory of links belongs to the user and nobody else can write it", () => {

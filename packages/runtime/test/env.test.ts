@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { configTable, libraryPath } from "@zio/interpose";
+import { configTable, libraryPath, preloadablePath } from "@zio/interpose";
 import { runProgram } from "@zio/test-support";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { renderVariables } from "../src/commands/env.js";
@@ -18,7 +18,7 @@ test("a shell that evaluates the output starts programs under zIO", async () => 
   const { stdout, stderr } = await runProgram("sh", ["-c", script, zioPath], { env: { ZIO_POLICY: undefined } });
   expect(stderr).toBe("");
   const lines = stdout.toString().split("\n");
-  expect(lines).toContain(`LD_PRELOAD=${libraryPath()}`);
+  expect(lines).toContain(`LD_PRELOAD=${preloadablePath(libraryPath())}`);
   expect(lines).toContain("ZIO_POLICY=always");
   expect(lines).toContain("ZIO_THRESHOLD=32K");
 });
@@ -37,7 +37,7 @@ test.each([
 ])("the format %s is that of its files", async (format, library, policy) => {
   const { stdout } = await runZio(["env", "--format", format, "--policy", "always"]);
   const lines = stdout.trimEnd().split("\n");
-  expect(lines.slice(0, 2)).toEqual([library(libraryPath()), policy]);
+  expect(lines.slice(0, 2)).toEqual([library(preloadablePath(libraryPath())), policy]);
   expect(lines.slice(2).every((line) => line.startsWith("# "))).toBe(true);
 });
 
@@ -51,7 +51,10 @@ test("special characters are quoted in each format", () => {
 
 test("--stats is a directory here, as its variable is", async () => {
   const { stdout } = await runZio(["env", "--stats", directory, "--json"]);
-  expect(JSON.parse(stdout)).toEqual({ version: 1, variables: { LD_PRELOAD: libraryPath(), ZIO_STATS: directory } });
+  expect(JSON.parse(stdout)).toEqual({
+    version: 1,
+    variables: { LD_PRELOAD: preloadablePath(libraryPath()), ZIO_STATS: directory },
+  });
   const { stderr } = await runZio(["env", "--stats", join(directory, "missing")]);
   expect(stderr).toMatch(/^zio: --stats cannot use .*: there is no such directory; doing without\n$/);
 });

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { libraryPath } from "@zio/interpose";
+import { libraryPath, preloadablePath } from "@zio/interpose";
 import { runProgram } from "@zio/test-support";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { compileProgram, runZio } from "./support/run-zio.js";
@@ -40,11 +40,11 @@ test.each(["SIGTERM", "SIGKILL", "SIGSEGV", "SIGUSR1"] as const)("death by %s pa
 
 test("the library is preloaded, before what was there", async () => {
   const { stdout } = await runZio(["run", "--", ...printVariable("LD_PRELOAD")]);
-  expect(stdout).toBe(libraryPath());
+  expect(stdout).toBe(preloadablePath(libraryPath()));
   const copy = join(directory, "other.so");
   copyFileSync(await compileProgram("idle.c", ["-shared", "-fPIC"]), copy);
   const result = await runZio(["run", "--", ...printVariable("LD_PRELOAD")], { env: { LD_PRELOAD: copy } });
-  expect(result.stdout).toBe(`${libraryPath()}:${copy}`);
+  expect(result.stdout).toBe(`${preloadablePath(libraryPath())}:${copy}`);
 });
 
 test("options become variables and come before those of the environment", async () => {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { existsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { libraryPath } from "@zio/interpose";
+import { libraryPath, preloadablePath } from "@zio/interpose";
 import { expect, expectTypeOf, test } from "vitest";
 import { doctor, environment, type StatsSample, spawn, ZioError } from "../src/index.js";
 import { countersPage } from "./support/counters-page.js";
@@ -19,7 +19,7 @@ test("a spawned program has the library, the settings and a private directory of
     zio: { policy: "always", thresholdBytes: 32768 },
     env: { PATH: process.env.PATH },
   });
-  expect(await textOf(child.stdout!)).toBe(`${libraryPath()} always 32K\n700\n`);
+  expect(await textOf(child.stdout!)).toBe(`${preloadablePath(libraryPath())} always 32K\n700\n`);
   expect(child.zio.problem).toBeUndefined();
 });
 
@@ -99,7 +99,10 @@ test("a relative command is looked for in the child's directory", async () => {
 });
 
 test("environment and doctor are there, with their types", () => {
-  expect(environment({ base: {}, policy: "off" })).toEqual({ LD_PRELOAD: libraryPath(), ZIO_POLICY: "off" });
+  expect(environment({ base: {}, policy: "off" })).toEqual({
+    LD_PRELOAD: preloadablePath(libraryPath()),
+    ZIO_POLICY: "off",
+  });
   expect(doctor().checks.length).toBeGreaterThan(5);
   expectTypeOf(spawn("true").zio.stats().elidedBytes).toBeNumber();
 });

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { userStatsDirectory } from "../src/stats/directory.js";
+import { makeRunDirectory, userStatsDirectory } from "../src/stats/directory.js";
 import { startTicksOf } from "../src/stats/live-processes.js";
 import { countersPage } from "./support/counters-page.js";
 import { runZio, zioPath } from "./support/run-zio.js";
@@ -30,18 +30,19 @@ function writePage(path: string, page: Parameters<typeof countersPage>[0]): stri
   return path;
 }
 
-const inUserDirectory = (name: string) => join(userStatsDirectory(), name);
+/** Other tests may run on this machine at this moment. */
+const inUserDirectory = (name: string) => join(userStatsDirectory(), `test-${process.pid}-${name}`);
 
 function pageOfSleeper(name: string, changes: Partial<Parameters<typeof countersPage>[0]> = {}): string {
   const counters = { elidedBytes: 3 * 1024 ** 2, faults: 42, "fallbacks.pinned-page": 5 };
   const page = { pid: sleeper.pid, startTicks: startTicksOf(sleeper.pid)!, command: "napper", counters };
-  return writePage(inUserDirectory(name), { ...page, ...changes });
+  return writePage(name.includes("/") ? name : inUserDirectory(name), { ...page, ...changes });
 }
 
 const processesOf = (stdout: string) => JSON.parse(stdout).processes as { pid: number; command: string }[];
 
 test("a running process is listed with its counters", async () => {
-  pageOfSleeper("test.1.0");
+  pageOfSleeper("1.0");
   const { stdout, status } = await runZio(["stats"]);
   expect(status).toBe(0);
   const line = stdout.split("\n").find((text) => text.startsWith(`${sleeper.pid} `));
@@ -50,7 +51,7 @@ test("a running process is listed with its counters", async () => {
 });
 
 test("the JSON has a version and a record for each process", async () => {
-  pageOfSleeper("test.1.0");
+  pageOfSleeper("1.0");
   const { stdout } = await runZio(["stats", "--json"]);
   expect(JSON.parse(stdout).version).toBe(1);
   expect(processesOf(stdout).find(({ pid }) => pid === sleeper.pid)).toMatchObject({
@@ -64,7 +65,7 @@ test("the JSON has a version and a record for each process", async () => {
 });
 
 test("one process is shown with every counter", async () => {
-  pageOfSleeper("test.1.0");
+  pageOfSleeper("1.0");
   const { stdout } = await runZio(["stats", String(sleeper.pid)]);
   expect(stdout).toMatch(/^napper \(\d+\): active, policy always\n/);
   expect(stdout).toMatch(/^elidedBytes +3145728 +3 MiB$/m);
@@ -72,15 +73,15 @@ test("one process is shown with every counter", async () => {
 });
 
 test("a page of a dead process and one of a recycled pid are removed", async () => {
-  const dead = writePage(inUserDirectory("test.dead"), { pid: 4_194_303 });
-  const recycled = pageOfSleeper("test.recycled", { startTicks: 1 });
+  const dead = writePage(inUserDirectory("dead"), { pid: 4_194_303 });
+  const recycled = pageOfSleeper("recycled", { startTicks: 1 });
   const { stdout } = await runZio(["stats", "--json"]);
   expect(processesOf(stdout).some(({ pid }) => pid === sleeper.pid)).toBe(false);
   expect([existsSync(dead), existsSync(recycled)]).toEqual([false, false]);
 });
 
 test("of a process that replaced its program the last page is shown", async () => {
-  for (const ordinal of [0, 10, 9]) pageOfSleeper(`test.1.${ordinal}`, { command: `program${ordinal}` });
+  for (const ordinal of [0, 10, 9]) pageOfSleeper(`1.${ordinal}`, { command: `program${ordinal}` });
   const { stdout } = await runZio(["stats", "--json"]);
   expect(processesOf(stdout).filter(({ pid }) => pid === sleeper.pid)).toMatchObject([{ command: "program10" }]);
 });
@@ -90,12 +91,33 @@ test("processes of a run with --stats are listed while it lasts", async () => {
   const run = new StartedProgram(zioPath, [...words, "--", "sh", "-c", "echo $ZIO_STATS; exec sleep 60"]);
   try {
     const pages = await run.line(/^\//);
-    pageOfSleeper(`${pages.slice(userStatsDirectory().length + 1)}/test.1.0`);
+    pageOfSleeper(join(pages, "1.0"));
     const { stdout } = await runZio(["stats", "--json"]);
     expect(processesOf(stdout).filter(({ pid }) => pid === sleeper.pid)).toMatchObject([{ command: "napper" }]);
   } finally {
     run.child.kill("SIGTERM");
     await run.ended;
+  }
+});
+
+test("the directory of a run whose owner was killed is removed, one with a living owner is not", async () => {
+  const [abandoned, kept] = [4_194_303, process.pid].map((owner) => makeRunDirectory(owner));
+  made.push(abandoned!, kept!);
+  writeFileSync(join(abandoned!, "1.1.0"), countersPage({ pid: 4_194_303 }));
+  await runZio(["stats"]);
+  expect([existsSync(abandoned!), existsSync(kept!)]).toEqual([false, true]);
+});
+
+test("pages that come and go meanwhile do not hide the others", async () => {
+  pageOfSleeper("1.0");
+  const busy = new StartedProgram(zioPath, ["run", "--policy", "off", "sh", "-c", "while :; do /bin/true; done"]);
+  try {
+    for (let round = 0; round < 5; round++) {
+      const { stdout } = await runZio(["stats", "--json"]);
+      expect(processesOf(stdout).some(({ pid }) => pid === sleeper.pid)).toBe(true);
+    }
+  } finally {
+    busy.dispose();
   }
 });
 
@@ -111,7 +133,7 @@ test("a process whose ZIO_STATS names another directory is found by its pid", as
 });
 
 test("what is no page is left alone", async () => {
-  const path = inUserDirectory("test.other");
+  const path = inUserDirectory("other");
   mkdirSync(userStatsDirectory(), { recursive: true, mode: 0o700 });
   writeFileSync(path, "hello");
   made.push(path);
@@ -133,7 +155,7 @@ test("a process that is not under zIO, or not there, is one line and status 1", 
 });
 
 test("--watch shows a process again and again until it is gone", async () => {
-  pageOfSleeper("test.1.0");
+  pageOfSleeper("1.0");
   const watching = new StartedProgram(zioPath, [
     "stats",
     String(sleeper.pid),

@@ -83,13 +83,13 @@ function addLibrary(path: Buffer, environment: EnvironmentBytes, request: RunReq
   return problem ? [...lines, `${problem.reason}, so the command runs unchanged; ${problem.fix}`] : lines;
 }
 
-function planStats(file: string, command: readonly Buffer[], environment: EnvironmentBytes, launchScript: string) {
+function planStats(file: string, request: RunRequest, environment: EnvironmentBytes, launchScript: string) {
   const path = resolve(file);
   const problem = problemWithFile(path);
   if (problem) throw new CommandError(`cannot write the counters to ${path}: ${problem}`, exitStatus.usage);
-  const directory = makeRunDirectory();
+  const directory = makeRunDirectory(request.pid);
   environment.set("ZIO_STATS", directory);
-  return [process.execPath, launchScript, "record", path, directory, ...command];
+  return [process.execPath, launchScript, "record", path, directory, ...request.command];
 }
 
 /**
@@ -101,7 +101,7 @@ export function prepareRun(request: RunRequest, environment: EnvironmentBytes, l
   const launcher = findLauncher();
   const lines = addLibrary(path, environment, request);
   const afterwards =
-    request.statsFile === undefined ? [] : planStats(request.statsFile, request.command, environment, launchScript);
+    request.statsFile === undefined ? [] : planStats(request.statsFile, request, environment, launchScript);
   const plan: LaunchPlan = {
     mode: request.statsFile === undefined ? "exec" : "supervise",
     path,

@@ -21,13 +21,22 @@ export function isPrivateDirectory(path: string, userId: number = process.geteui
   }
 }
 
-/** Makes a directory for the pages of one run; in memory where possible, since a page on a disk is written back. */
-export function makeRunDirectory(): string {
+/**
+ * Makes a directory for the pages of one run; in memory where possible, since a page on a disk is written back. `owner`
+ * is the process that will remove it.
+ */
+export function makeRunDirectory(owner: number = process.pid): string {
   const parent = userStatsDirectory();
   try {
     mkdirSync(parent, { mode: 0o700 });
   } catch {
     // It is there, or cannot be had: the check tells.
   }
-  return mkdtempSync(isPrivateDirectory(parent) ? join(parent, "run-") : join(tmpdir(), "zio-run-"));
+  return mkdtempSync(isPrivateDirectory(parent) ? join(parent, `run-${owner}-`) : join(tmpdir(), "zio-run-"));
+}
+
+/** The owner in a directory's name, or undefined where it is no directory of a run. */
+export function ownerOfRunDirectory(name: string): number | undefined {
+  const owner = /^run-(\d+)-/.exec(name)?.[1];
+  return owner === undefined ? undefined : Number(owner);
 }

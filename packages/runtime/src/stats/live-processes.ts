@@ -1,9 +1,9 @@
 // The running processes under zIO, found by their counter pages. Pages that a killed process left behind are told by the
 // pid and its start time, and removed where they are ours.
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { type Dirent, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { readStatsPage, type StatsPage } from "@zio/interpose";
-import { isPrivateDirectory, userStatsDirectory } from "./directory.js";
+import { isPrivateDirectory, ownerOfRunDirectory, userStatsDirectory } from "./directory.js";
 
 /** Field 22 of /proc/PID/stat; undefined where there is no such process. */
 export function startTicksOf(pid: number): number | undefined {
@@ -21,21 +21,28 @@ interface Found {
   page: StatsPage;
 }
 
-function pagesIn(directory: string): { pages: Found[]; subdirectories: string[] } {
-  const pages: Found[] = [];
-  const subdirectories: string[] = [];
+function entriesOf(directory: string): Dirent[] {
   try {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
-      const file = join(directory, entry.name);
-      if (entry.isDirectory()) subdirectories.push(file);
-      if (!entry.isFile()) continue;
-      const page = readStatsPage(readFileSync(file));
-      if (page) pages.push({ file, page });
-    }
+    return readdirSync(directory, { withFileTypes: true });
   } catch {
-    // Gone, or not for us to read.
+    return []; // gone, or not for us to read
   }
-  return { pages, subdirectories };
+}
+
+function pageIn(file: string): StatsPage | undefined {
+  try {
+    return readStatsPage(readFileSync(file));
+  } catch {
+    return undefined; // its process has just ended
+  }
+}
+
+function pagesIn(directory: string): Found[] {
+  return entriesOf(directory).flatMap((entry) => {
+    const file = join(directory, entry.name);
+    const page = entry.isFile() ? pageIn(file) : undefined;
+    return page ? [{ file, page }] : [];
+  });
 }
 
 function directoriesOfUsers(): string[] {
@@ -62,17 +69,29 @@ function newestOfEach(found: readonly Found[]): StatsPage[] {
 
 const isLive = ({ page }: Found) => startTicksOf(page.pid) === page.startTicks;
 
+/** Whether a run directory's owner is gone; it would have removed it. */
+function isAbandoned(name: string): boolean {
+  const owner = ownerOfRunDirectory(name);
+  return owner !== undefined && startTicksOf(owner) === undefined;
+}
+
 /** The pages of living processes of this user (of all users, for root), by pid; removes this user's stale ones. */
 export function liveProcesses(): StatsPage[] {
   const live: Found[] = [];
   for (const directory of directoriesOfUsers()) {
-    const { pages, subdirectories } = pagesIn(directory);
-    for (const found of pages) {
+    const ours = isPrivateDirectory(directory);
+    for (const found of pagesIn(directory)) {
       if (isLive(found)) live.push(found);
-      else if (isPrivateDirectory(directory)) rmSync(found.file, { force: true });
+      else if (ours) rmSync(found.file, { force: true });
     }
-    // Those of runs keep the pages of their dead: the record at the end needs them.
-    for (const run of subdirectories) live.push(...pagesIn(run).pages.filter(isLive));
+    for (const entry of entriesOf(directory)) {
+      if (!entry.isDirectory()) continue;
+      // The directory of a run keeps the pages of its dead: the record at the end needs them.
+      const run = join(directory, entry.name);
+      const ofRun = pagesIn(run).filter(isLive);
+      live.push(...ofRun);
+      if (ours && ofRun.length === 0 && isAbandoned(entry.name)) rmSync(run, { recursive: true, force: true });
+    }
   }
   return newestOfEach(live);
 }
@@ -85,7 +104,7 @@ export function liveProcess(pid: number): StatsPage | undefined {
     const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
     const directory = environment.find((entry) => entry.startsWith("ZIO_STATS="))?.slice("ZIO_STATS=".length);
     if (!directory) return undefined;
-    return newestOfEach(pagesIn(directory).pages.filter((found) => found.page.pid === pid && isLive(found)))[0];
+    return newestOfEach(pagesIn(directory).filter((found) => found.page.pid === pid && isLive(found)))[0];
   } catch {
     return undefined;
   }

@@ -39,8 +39,20 @@ export class StartedProgram {
     return this.lines.find((line) => pattern.test(line))!;
   }
 
+  /** Kills the program and all that descends from it. */
   dispose(): void {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    for (const pid of descendantsOf(this.pid)) process.kill(pid, "SIGKILL");
     this.child.kill("SIGKILL");
+  }
+}
+
+function descendantsOf(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
+    return [...children, ...children.flatMap(descendantsOf)];
+  } catch {
+    return [];
   }
 }
 
