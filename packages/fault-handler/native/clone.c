@@ -69,13 +69,13 @@ __asm__(".text\n"
 enum { SIG_SET_BYTES = 8, SET_MASK = 2 /* SIG_SETMASK */ };
 
 uint64_t zio__signals_block(void) {
-  uint64_t all = ~UINT64_C(0), former = 0;
-  zio_syscall(SYS_rt_sigprocmask, SET_MASK, &all, &former, SIG_SET_BYTES);
-  return former;
+    uint64_t all = ~UINT64_C(0), former = 0;
+    zio_syscall(SYS_rt_sigprocmask, SET_MASK, &all, &former, SIG_SET_BYTES);
+    return former;
 }
 
 void zio__signals_restore(uint64_t mask) {
-  zio_syscall(SYS_rt_sigprocmask, SET_MASK, &mask, 0, SIG_SET_BYTES);
+    zio_syscall(SYS_rt_sigprocmask, SET_MASK, &mask, 0, SIG_SET_BYTES);
 }
 
 #ifndef SYS_close_range
@@ -84,45 +84,52 @@ void zio__signals_restore(uint64_t mask) {
 
 /* Linux before 5.9: by the names in the directory, last resort by number. */
 static void close_one_by_one(int kept) {
-  long directory =
-      zio_syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) {
-    struct rlimit limit = {1024, 1024};
-    zio_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
-    uint64_t end = limit.rlim_max < 1048576 ? limit.rlim_max : 1048576;
-    for (uint64_t fd = 0; fd < end; fd++)
-      if ((int)fd != kept) zio_syscall(SYS_close, fd);
-    return;
-  }
-  struct entry {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t bytes;
-    uint8_t type;
-    char name[];
-  };
-  _Alignas(struct entry) char buffer[1024];
-  long have;
-  while ((have = zio_syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
-    for (long at = 0; at < have;) {
-      const struct entry *entry = (const struct entry *)(buffer + at);
-      at += entry->bytes;
-      if (entry->name[0] < '0' || entry->name[0] > '9') continue;
-      int fd = 0;
-      for (const char *digit = entry->name; *digit != '\0'; digit++) fd = fd * 10 + (*digit - '0');
-      if (fd != kept && fd != (int)directory) zio_syscall(SYS_close, fd);
+    long directory = zio_syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/fd",
+                                 O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0) {
+        struct rlimit limit = {1024, 1024};
+        zio_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
+        uint64_t end = limit.rlim_max < 1048576 ? limit.rlim_max : 1048576;
+        for (uint64_t fd = 0; fd < end; fd++)
+            if ((int)fd != kept)
+                zio_syscall(SYS_close, fd);
+        return;
     }
-  }
-  zio_syscall(SYS_close, directory);
+    struct entry {
+        uint64_t inode;
+        int64_t offset;
+        uint16_t bytes;
+        uint8_t type;
+        char name[];
+    };
+    _Alignas(struct entry) char buffer[1024];
+    long have;
+    while ((have = zio_syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0) {
+        for (long at = 0; at < have;) {
+            const struct entry *entry = (const struct entry *)(buffer + at);
+            at += entry->bytes;
+            if (entry->name[0] < '0' || entry->name[0] > '9')
+                continue;
+            int fd = 0;
+            for (const char *digit = entry->name; *digit != '\0'; digit++)
+                fd = fd * 10 + (*digit - '0');
+            if (fd != kept && fd != (int)directory)
+                zio_syscall(SYS_close, fd);
+        }
+    }
+    zio_syscall(SYS_close, directory);
 }
 
 void zio__close_all_but(int fd) {
-  long code = 0;
-  if (fd < 0) {
-    code = zio_syscall(SYS_close_range, 0, ~0u, 0);
-  } else {
-    if (fd > 0) code = zio_syscall(SYS_close_range, 0, fd - 1, 0);
-    if (code >= 0) code = zio_syscall(SYS_close_range, fd + 1, ~0u, 0);
-  }
-  if (code < 0) close_one_by_one(fd);
+    long code = 0;
+    if (fd < 0) {
+        code = zio_syscall(SYS_close_range, 0, ~0u, 0);
+    } else {
+        if (fd > 0)
+            code = zio_syscall(SYS_close_range, 0, fd - 1, 0);
+        if (code >= 0)
+            code = zio_syscall(SYS_close_range, fd + 1, ~0u, 0);
+    }
+    if (code < 0)
+        close_one_by_one(fd);
 }

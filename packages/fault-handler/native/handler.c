@@ -10,73 +10,83 @@
 #include "internal.h"
 
 enum {
-  DOORBELL_BYTES = 4096,
-  HANDLER_STACK_BYTES = 128 * 1024,
-  /* Room below the thread pointer, so that code which reads a thread-local variable by
-   * mistake finds zeros, and above it for the canary at %fs:0x28. */
-  HANDLER_TLS_BYTES = 64 * 1024,
-  HANDLER_TLS_ABOVE = 4096,
+    DOORBELL_BYTES = 4096,
+    HANDLER_STACK_BYTES = 128 * 1024,
+    /* Room below the thread pointer, so that code which reads a thread-local variable by
+     * mistake finds zeros, and above it for the canary at %fs:0x28. */
+    HANDLER_TLS_BYTES = 64 * 1024,
+    HANDLER_TLS_ABOVE = 4096,
 };
 
 enum { FUTEX_WAIT_SHARED = 0, FUTEX_WAKE_SHARED = 1 };
 
 static void wait_until_changed(void *word, uint32_t seen) {
-  zio_syscall(SYS_futex, word, FUTEX_WAIT_SHARED, seen, 0);
+    zio_syscall(SYS_futex, word, FUTEX_WAIT_SHARED, seen, 0);
 }
 
 static int map_memory(struct zio_handler *handler) {
-  if (!handler->stack) handler->stack = zio_pages_alloc(HANDLER_STACK_BYTES);
-  if (!handler->tls) handler->tls = zio_pages_alloc(HANDLER_TLS_BYTES);
-  if (!handler->doorbell) handler->doorbell = zio_pages_alloc(DOORBELL_BYTES);
-  handler->stack_bytes = HANDLER_STACK_BYTES;
-  if (!handler->stack || !handler->tls || !handler->doorbell) return ZIO_ENOMEM;
-  /* A guard: an overflow must not run into the program's memory. */
-  zio_syscall(SYS_mprotect, handler->stack, DOORBELL_BYTES, 0 /* PROT_NONE */);
-  return 0;
+    if (!handler->stack)
+        handler->stack = zio_pages_alloc(HANDLER_STACK_BYTES);
+    if (!handler->tls)
+        handler->tls = zio_pages_alloc(HANDLER_TLS_BYTES);
+    if (!handler->doorbell)
+        handler->doorbell = zio_pages_alloc(DOORBELL_BYTES);
+    handler->stack_bytes = HANDLER_STACK_BYTES;
+    if (!handler->stack || !handler->tls || !handler->doorbell)
+        return ZIO_ENOMEM;
+    /* A guard: an overflow must not run into the program's memory. */
+    zio_syscall(SYS_mprotect, handler->stack, DOORBELL_BYTES, 0 /* PROT_NONE */);
+    return 0;
 }
 
 void zio_handler_destroy(struct zio_handler *handler) {
-  if (handler->stack) zio_pages_free(handler->stack, HANDLER_STACK_BYTES);
-  if (handler->tls) zio_pages_free(handler->tls, HANDLER_TLS_BYTES);
-  /* Unmapping it while it is registered would wait for a reader that is gone: then leak it. */
-  if (handler->doorbell &&
-      zio_uffd_unregister(handler->uffd, (uintptr_t)handler->doorbell, DOORBELL_BYTES) == 0)
-    zio_pages_free(handler->doorbell, DOORBELL_BYTES);
-  handler->stack = handler->tls = handler->doorbell = NULL;
+    if (handler->stack)
+        zio_pages_free(handler->stack, HANDLER_STACK_BYTES);
+    if (handler->tls)
+        zio_pages_free(handler->tls, HANDLER_TLS_BYTES);
+    /* Unmapping it while it is registered would wait for a reader that is gone: then leak it. */
+    if (handler->doorbell &&
+        zio_uffd_unregister(handler->uffd, (uintptr_t)handler->doorbell, DOORBELL_BYTES) == 0)
+        zio_pages_free(handler->doorbell, DOORBELL_BYTES);
+    handler->stack = handler->tls = handler->doorbell = NULL;
 }
 
 static unsigned char *thread_pointer(struct zio_handler *handler) {
-  unsigned char *pointer = handler->tls + HANDLER_TLS_BYTES - HANDLER_TLS_ABOVE;
-  ((void **)pointer)[0] = pointer; /* x86-64: %fs:0 is the pointer itself */
-  ((void **)pointer)[2] = pointer;
-  return pointer;
+    unsigned char *pointer = handler->tls + HANDLER_TLS_BYTES - HANDLER_TLS_ABOVE;
+    ((void **)pointer)[0] = pointer; /* x86-64: %fs:0 is the pointer itself */
+    ((void **)pointer)[2] = pointer;
+    return pointer;
 }
 
 int zio_handler_start(struct zio_handler *handler, struct zio_uffd *uffd,
                       const struct zio_handler_ops *ops) {
-  if (atomic_load(&handler->thread) != 0) return ZIO_EBUSY;
-  handler->uffd = uffd;
-  handler->thread_fd = uffd->fd;
-  handler->ops = *ops;
-  atomic_store(&handler->stop, 0);
-  atomic_store(&handler->ready, 0);
-  bool first = !handler->doorbell;
-  int code = map_memory(handler);
-  if (code == 0) code = zio_uffd_register(uffd, (uintptr_t)handler->doorbell, DOORBELL_BYTES);
-  if (code == 0) {
-    uint64_t mask = zio__signals_block();
-    long tid =
-        zio__clone(ZIO__CLONE_THREAD_FLAGS, handler->stack + HANDLER_STACK_BYTES, &handler->thread,
-                   &handler->thread, thread_pointer(handler), zio__handler_main, handler);
-    zio__signals_restore(mask);
-    code = tid < 0 ? (int)tid : 0;
-  }
-  if (code != 0) {
-    if (first) zio_handler_destroy(handler);
-    return code;
-  }
-  while (atomic_load(&handler->ready) == 0) wait_until_changed(&handler->ready, 0);
-  return 0;
+    if (atomic_load(&handler->thread) != 0)
+        return ZIO_EBUSY;
+    handler->uffd = uffd;
+    handler->thread_fd = uffd->fd;
+    handler->ops = *ops;
+    atomic_store(&handler->stop, 0);
+    atomic_store(&handler->ready, 0);
+    bool first = !handler->doorbell;
+    int code = map_memory(handler);
+    if (code == 0)
+        code = zio_uffd_register(uffd, (uintptr_t)handler->doorbell, DOORBELL_BYTES);
+    if (code == 0) {
+        uint64_t mask = zio__signals_block();
+        long tid = zio__clone(ZIO__CLONE_THREAD_FLAGS, handler->stack + HANDLER_STACK_BYTES,
+                              &handler->thread, &handler->thread, thread_pointer(handler),
+                              zio__handler_main, handler);
+        zio__signals_restore(mask);
+        code = tid < 0 ? (int)tid : 0;
+    }
+    if (code != 0) {
+        if (first)
+            zio_handler_destroy(handler);
+        return code;
+    }
+    while (atomic_load(&handler->ready) == 0)
+        wait_until_changed(&handler->ready, 0);
+    return 0;
 }
 
 #ifndef PIDFD_THREAD
@@ -85,61 +95,67 @@ int zio_handler_start(struct zio_handler *handler, struct zio_uffd *uffd,
 
 /* The program has closed the descriptor's number; the thread has its own table. */
 static int take_descriptor_back(struct zio_handler *handler, int32_t tid) {
-  long pidfd = zio_syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
-  if (pidfd < 0) return (int)pidfd;
-  long fd = zio_syscall(SYS_pidfd_getfd, pidfd, handler->thread_fd, 0);
-  zio_syscall(SYS_close, pidfd);
-  if (fd >= 0) fd = zio__fd_move_away((int)fd);
-  if (fd < 0) return (int)fd;
-  handler->uffd->fd = (int)fd;
-  return 0;
+    long pidfd = zio_syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
+    if (pidfd < 0)
+        return (int)pidfd;
+    long fd = zio_syscall(SYS_pidfd_getfd, pidfd, handler->thread_fd, 0);
+    zio_syscall(SYS_close, pidfd);
+    if (fd >= 0)
+        fd = zio__fd_move_away((int)fd);
+    if (fd < 0)
+        return (int)fd;
+    handler->uffd->fd = (int)fd;
+    return 0;
 }
 
 /* The kernel clears `thread` while the task still counts as one of the process; unshare and
  * setns look at that count. */
 static void wait_until_gone(int32_t tid) {
-  struct timespec pause = {.tv_nsec = 20 * 1000};
-  long process = zio_syscall(SYS_getpid, 0);
-  for (int i = 0; i < 1000 && zio_syscall(SYS_tgkill, process, tid, 0) != -ESRCH; i++)
-    zio_syscall(SYS_nanosleep, &pause, NULL);
-  /* The number goes first, the count a moment later under the kernel's task list lock,
-   * which this takes too; it reaps nobody. */
-  zio_syscall(SYS_waitid, P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT, NULL);
+    struct timespec pause = {.tv_nsec = 20 * 1000};
+    long process = zio_syscall(SYS_getpid, 0);
+    for (int i = 0; i < 1000 && zio_syscall(SYS_tgkill, process, tid, 0) != -ESRCH; i++)
+        zio_syscall(SYS_nanosleep, &pause, NULL);
+    /* The number goes first, the count a moment later under the kernel's task list lock,
+     * which this takes too; it reaps nobody. */
+    zio_syscall(SYS_waitid, P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT, NULL);
 }
 
 int zio_handler_stop(struct zio_handler *handler) {
-  int32_t first_seen = atomic_load(&handler->thread), tid = first_seen;
-  if (tid == 0) return 0;
-  if (!zio_uffd_is_ours(handler->uffd)) {
-    int code = take_descriptor_back(handler, tid);
-    if (code != 0) return code;
-  }
-  atomic_store(&handler->stop, 1);
-  /* Raises a REMOVE event, which the thread reads: no descriptor is involved. */
-  zio_syscall(SYS_madvise, handler->doorbell, DOORBELL_BYTES, 4 /* MADV_DONTNEED */);
-  while ((tid = atomic_load(&handler->thread)) != 0)
-    wait_until_changed(&handler->thread, (uint32_t)tid);
-  wait_until_gone(first_seen);
-  return 0;
+    int32_t first_seen = atomic_load(&handler->thread), tid = first_seen;
+    if (tid == 0)
+        return 0;
+    if (!zio_uffd_is_ours(handler->uffd)) {
+        int code = take_descriptor_back(handler, tid);
+        if (code != 0)
+            return code;
+    }
+    atomic_store(&handler->stop, 1);
+    /* Raises a REMOVE event, which the thread reads: no descriptor is involved. */
+    zio_syscall(SYS_madvise, handler->doorbell, DOORBELL_BYTES, 4 /* MADV_DONTNEED */);
+    while ((tid = atomic_load(&handler->thread)) != 0)
+        wait_until_changed(&handler->thread, (uint32_t)tid);
+    wait_until_gone(first_seen);
+    return 0;
 }
 
 void zio_handler_after_fork(struct zio_handler *handler) {
-  atomic_store(&handler->thread, 0);
-  atomic_store(&handler->stop, 0);
-  atomic_store(&handler->head, 0);
-  atomic_store(&handler->tail, 0);
-  handler->reading = (struct zio_lock){0};
+    atomic_store(&handler->thread, 0);
+    atomic_store(&handler->stop, 0);
+    atomic_store(&handler->head, 0);
+    atomic_store(&handler->tail, 0);
+    handler->reading = (struct zio_lock){0};
 }
 
 int zio_handler_peek_event(struct zio_handler *handler, struct zio_event *event) {
-  zio_lock_shared(&handler->reading);
-  uint32_t head = atomic_load_explicit(&handler->head, memory_order_relaxed);
-  bool found = head != atomic_load_explicit(&handler->tail, memory_order_acquire);
-  if (found) *event = handler->queue[head % ZIO_HANDLER_QUEUE];
-  zio_unlock_shared(&handler->reading);
-  return found;
+    zio_lock_shared(&handler->reading);
+    uint32_t head = atomic_load_explicit(&handler->head, memory_order_relaxed);
+    bool found = head != atomic_load_explicit(&handler->tail, memory_order_acquire);
+    if (found)
+        *event = handler->queue[head % ZIO_HANDLER_QUEUE];
+    zio_unlock_shared(&handler->reading);
+    return found;
 }
 
 void zio_handler_pop_event(struct zio_handler *handler) {
-  atomic_fetch_add_explicit(&handler->head, 1, memory_order_release);
+    atomic_fetch_add_explicit(&handler->head, 1, memory_order_release);
 }

@@ -16,10 +16,12 @@ long zio__clone(unsigned long flags, void *stack_top, _Atomic int32_t *parent_ti
                 _Atomic int32_t *child_tid, void *tls, void (*entry)(void *argument),
                 void *argument);
 
-enum { ZIO__CLONE_THREAD_FLAGS = 0x00000100 /* VM */ | 0x00000800 /* SIGHAND */ |
-                                 0x00010000 /* THREAD */ | 0x00040000 /* SYSVSEM */ |
-                                 0x00080000 /* SETTLS */ | 0x00100000 /* PARENT_SETTID */ |
-                                 0x00200000 /* CHILD_CLEARTID */ };
+enum {
+    ZIO__CLONE_THREAD_FLAGS = 0x00000100 /* VM */ | 0x00000800 /* SIGHAND */ |
+                              0x00010000 /* THREAD */ | 0x00040000 /* SYSVSEM */ |
+                              0x00080000 /* SETTLS */ | 0x00100000 /* PARENT_SETTID */ |
+                              0x00200000 /* CHILD_CLEARTID */
+};
 
 /* For functions that never return: AddressSanitizer would never forget their frames, and the
  * stack is given back to the kernel and comes again as something else. */

@@ -25,189 +25,222 @@ static const uint64_t REQUIRED_FEATURES =
 enum { PREFERRED_NUMBER = 960 };
 
 int zio__fd_move_away(int fd) {
-  struct rlimit limit = {0, 0};
-  zio_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
-  uint64_t wanted = PREFERRED_NUMBER;
-  if (limit.rlim_cur <= wanted) wanted = limit.rlim_cur / 4 * 3;
-  long moved = -1;
-  if (wanted > 3) moved = zio_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, wanted);
-  if (moved < 0 && fd <= 2) moved = zio_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
-  if (moved < 0 && fd > 2) return fd;
-  zio_syscall(SYS_close, fd);
-  return moved < 0 ? -EMFILE : (int)moved;
+    struct rlimit limit = {0, 0};
+    zio_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
+    uint64_t wanted = PREFERRED_NUMBER;
+    if (limit.rlim_cur <= wanted)
+        wanted = limit.rlim_cur / 4 * 3;
+    long moved = -1;
+    if (wanted > 3)
+        moved = zio_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, wanted);
+    if (moved < 0 && fd <= 2)
+        moved = zio_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+    if (moved < 0 && fd > 2)
+        return fd;
+    zio_syscall(SYS_close, fd);
+    return moved < 0 ? -EMFILE : (int)moved;
 }
 
 /* 0 when there is no identity to be had. */
 static uint64_t identity_of(int fd) {
-  struct statx status;
-  if (fd < 0 ||
-      zio_syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) < 0)
-    return 0;
-  /* Not only the inode: on kernels where all anonymous files share one. */
-  return status.stx_ino ^ (uint64_t)status.stx_dev_major << 48 ^
-         (uint64_t)status.stx_dev_minor << 32;
+    struct statx status;
+    if (fd < 0 ||
+        zio_syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) < 0)
+        return 0;
+    /* Not only the inode: on kernels where all anonymous files share one. */
+    return status.stx_ino ^ (uint64_t)status.stx_dev_major << 48 ^
+           (uint64_t)status.stx_dev_minor << 32;
 }
 
 bool zio_uffd_is_ours(const struct zio_uffd *uffd) {
-  if (uffd->fd < 0) return false;
-  if (zio_uffd_probe(uffd) == ZIO_EBADF) return false;
-  return identity_of(uffd->fd) == uffd->identity;
+    if (uffd->fd < 0)
+        return false;
+    if (zio_uffd_probe(uffd) == ZIO_EBADF)
+        return false;
+    return identity_of(uffd->fd) == uffd->identity;
 }
 
 /* Asks for less and less: a kernel before 5.20 or so refuses a request with a feature it
  * does not know as a whole. */
 static int negotiate(struct zio_uffd *uffd) {
-  static const uint64_t OPTIONAL[] = {UFFD_FEATURE_MOVE, UFFD_FEATURE_POISON,
-                                      UFFD_FEATURE_THREAD_ID};
-  enum { COUNT = sizeof OPTIONAL / sizeof OPTIONAL[0] };
-  uint64_t masked = 0;
-  if (uffd->disabled & ZIO_FEATURE_MOVE) masked |= UFFD_FEATURE_MOVE;
-  if (uffd->disabled & ZIO_FEATURE_POISON) masked |= UFFD_FEATURE_POISON;
-  if (uffd->disabled & ZIO_FEATURE_THREAD_ID) masked |= UFFD_FEATURE_THREAD_ID;
-  for (int left_out = 0; left_out <= COUNT; left_out++) {
-    uint64_t wanted = REQUIRED_FEATURES;
-    for (int i = left_out; i < COUNT; i++) wanted |= OPTIONAL[i] & ~masked;
-    struct uffdio_api api = {.api = UFFD_API, .features = wanted};
-    long code = zio_syscall(SYS_ioctl, uffd->fd, UFFDIO_API, &api);
-    if (code == -EINVAL) continue;
-    if (code < 0) return (int)code;
-    if ((api.features & REQUIRED_FEATURES) != REQUIRED_FEATURES) return ZIO_ENOSYS;
-    uffd->features = api.features & wanted;
-    uffd->can_move = uffd->features & UFFD_FEATURE_MOVE;
-    uffd->can_poison = uffd->features & UFFD_FEATURE_POISON;
-    return 0;
-  }
-  return ZIO_ENOSYS;
+    static const uint64_t OPTIONAL[] = {UFFD_FEATURE_MOVE, UFFD_FEATURE_POISON,
+                                        UFFD_FEATURE_THREAD_ID};
+    enum { COUNT = sizeof OPTIONAL / sizeof OPTIONAL[0] };
+    uint64_t masked = 0;
+    if (uffd->disabled & ZIO_FEATURE_MOVE)
+        masked |= UFFD_FEATURE_MOVE;
+    if (uffd->disabled & ZIO_FEATURE_POISON)
+        masked |= UFFD_FEATURE_POISON;
+    if (uffd->disabled & ZIO_FEATURE_THREAD_ID)
+        masked |= UFFD_FEATURE_THREAD_ID;
+    for (int left_out = 0; left_out <= COUNT; left_out++) {
+        uint64_t wanted = REQUIRED_FEATURES;
+        for (int i = left_out; i < COUNT; i++)
+            wanted |= OPTIONAL[i] & ~masked;
+        struct uffdio_api api = {.api = UFFD_API, .features = wanted};
+        long code = zio_syscall(SYS_ioctl, uffd->fd, UFFDIO_API, &api);
+        if (code == -EINVAL)
+            continue;
+        if (code < 0)
+            return (int)code;
+        if ((api.features & REQUIRED_FEATURES) != REQUIRED_FEATURES)
+            return ZIO_ENOSYS;
+        uffd->features = api.features & wanted;
+        uffd->can_move = uffd->features & UFFD_FEATURE_MOVE;
+        uffd->can_poison = uffd->features & UFFD_FEATURE_POISON;
+        return 0;
+    }
+    return ZIO_ENOSYS;
 }
 
 /* Takes ownership of a fresh descriptor, or of the error that stands in its place. */
 static int adopt(struct zio_uffd *uffd, long fd, int *open_error, int *api_error) {
-  if (fd >= 0) fd = zio__fd_move_away((int)fd);
-  if (fd < 0) return *open_error = (int)fd;
-  uffd->fd = (int)fd;
-  *api_error = negotiate(uffd);
-  if (*api_error == 0) {
-    uffd->identity = identity_of(uffd->fd);
-    return 0;
-  }
-  zio_syscall(SYS_close, fd);
-  uffd->fd = -1;
-  return *api_error;
+    if (fd >= 0)
+        fd = zio__fd_move_away((int)fd);
+    if (fd < 0)
+        return *open_error = (int)fd;
+    uffd->fd = (int)fd;
+    *api_error = negotiate(uffd);
+    if (*api_error == 0) {
+        uffd->identity = identity_of(uffd->fd);
+        return 0;
+    }
+    zio_syscall(SYS_close, fd);
+    uffd->fd = -1;
+    return *api_error;
 }
 
 static int new_from_device(struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
-  long fd = zio_syscall(SYS_ioctl, uffd->device_fd, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
-  /* The program may have put another file under the kept number. */
-  if (fd == -ENOTTY) fd = -EBADF;
-  return adopt(uffd, fd, &reason->device_error, &reason->api_error);
+    long fd = zio_syscall(SYS_ioctl, uffd->device_fd, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
+    /* The program may have put another file under the kept number. */
+    if (fd == -ENOTTY)
+        fd = -EBADF;
+    return adopt(uffd, fd, &reason->device_error, &reason->api_error);
 }
 
 static int open_by_device(struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
-  if (uffd->device_fd >= 0) {
-    if (new_from_device(uffd, reason) == 0) return 0;
-    if (reason->device_error == -EBADF) uffd->device_fd = -1;
-  }
-  long device = zio_syscall(SYS_openat, AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-  if (device >= 0) device = zio__fd_move_away((int)device);
-  if (device < 0) return reason->device_error = (int)device;
-  if (uffd->device_fd >= 0) zio_syscall(SYS_close, uffd->device_fd);
-  uffd->device_fd = (int)device;
-  reason->device_error = 0;
-  return new_from_device(uffd, reason);
+    if (uffd->device_fd >= 0) {
+        if (new_from_device(uffd, reason) == 0)
+            return 0;
+        if (reason->device_error == -EBADF)
+            uffd->device_fd = -1;
+    }
+    long device = zio_syscall(SYS_openat, AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    if (device >= 0)
+        device = zio__fd_move_away((int)device);
+    if (device < 0)
+        return reason->device_error = (int)device;
+    if (uffd->device_fd >= 0)
+        zio_syscall(SYS_close, uffd->device_fd);
+    uffd->device_fd = (int)device;
+    reason->device_error = 0;
+    return new_from_device(uffd, reason);
 }
 
 static int open_by_syscall(struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
-  long fd = zio_syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-  if (adopt(uffd, fd, &reason->syscall_error, &reason->api_error) == 0) return 0;
-  if (fd == -EPERM) {
-    fd = zio_syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
-    uffd->user_mode_only = fd >= 0;
-    if (fd >= 0) zio_syscall(SYS_close, fd);
-  }
-  return reason->syscall_error ? reason->syscall_error : reason->api_error;
+    long fd = zio_syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+    if (adopt(uffd, fd, &reason->syscall_error, &reason->api_error) == 0)
+        return 0;
+    if (fd == -EPERM) {
+        fd = zio_syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+        uffd->user_mode_only = fd >= 0;
+        if (fd >= 0)
+            zio_syscall(SYS_close, fd);
+    }
+    return reason->syscall_error ? reason->syscall_error : reason->api_error;
 }
 
 static void set_text(struct zio_uffd_reason *reason, const char *text) {
-  size_t i = 0;
-  for (; text[i] != '\0' && i + 1 < sizeof reason->text; i++) reason->text[i] = text[i];
-  reason->text[i] = '\0';
+    size_t i = 0;
+    for (; text[i] != '\0' && i + 1 < sizeof reason->text; i++)
+        reason->text[i] = text[i];
+    reason->text[i] = '\0';
 }
 
 static bool is_descriptor_shortage(int code) {
-  return code == -EMFILE || code == -ENFILE;
+    return code == -EMFILE || code == -ENFILE;
 }
 
 static void explain(const struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
-  int device = reason->device_error, call = reason->syscall_error;
-  if (uffd->disabled & ZIO_FEATURE_USERFAULTFD)
-    set_text(reason, "userfaultfd is masked by ZIO_DISABLE; remove it from the list");
-  else if (is_descriptor_shortage(device) || is_descriptor_shortage(call))
-    set_text(reason, "no file descriptor is free; raise the limit (ulimit -n)");
-  else if (uffd->disabled & ZIO_FEATURE_SYSCALL)
-    set_text(reason, "/dev/userfaultfd cannot be opened and the system call is masked by "
-                     "ZIO_DISABLE; give this user access to the device");
-  else if (reason->api_error != 0)
-    set_text(reason, "this kernel's userfaultfd lacks the unmap, remove and remap events; "
-                     "Linux 4.18 or newer is needed");
-  else if (call == -ENOSYS)
-    set_text(reason, "userfaultfd(2) does not exist here: a kernel without CONFIG_USERFAULTFD, or "
-                     "a seccomp filter; use another kernel or profile");
-  else if (device == ZIO_EINVAL)
-    set_text(reason, "memory pages are not 4 KiB here; use a kernel with 4 KiB pages");
-  else if (uffd->user_mode_only)
-    set_text(reason, "not permitted to serve the kernel's own faults; chmod 0666 /dev/userfaultfd, "
-                     "or sysctl vm.unprivileged_userfaultfd=1, or CAP_SYS_PTRACE");
-  else if (device == -EACCES)
-    set_text(reason, "/dev/userfaultfd is closed to this user and userfaultfd(2) is refused; "
-                     "chmod 0666 /dev/userfaultfd, or allow the call in seccomp");
-  else
-    set_text(reason, "userfaultfd(2) is refused, by a seccomp filter (container?) or by "
-                     "vm.unprivileged_userfaultfd=0; allow the call or pass in /dev/userfaultfd");
+    int device = reason->device_error, call = reason->syscall_error;
+    if (uffd->disabled & ZIO_FEATURE_USERFAULTFD)
+        set_text(reason, "userfaultfd is masked by ZIO_DISABLE; remove it from the list");
+    else if (is_descriptor_shortage(device) || is_descriptor_shortage(call))
+        set_text(reason, "no file descriptor is free; raise the limit (ulimit -n)");
+    else if (uffd->disabled & ZIO_FEATURE_SYSCALL)
+        set_text(reason, "/dev/userfaultfd cannot be opened and the system call is masked by "
+                         "ZIO_DISABLE; give this user access to the device");
+    else if (reason->api_error != 0)
+        set_text(reason, "this kernel's userfaultfd lacks the unmap, remove and remap events; "
+                         "Linux 4.18 or newer is needed");
+    else if (call == -ENOSYS)
+        set_text(reason,
+                 "userfaultfd(2) does not exist here: a kernel without CONFIG_USERFAULTFD, or "
+                 "a seccomp filter; use another kernel or profile");
+    else if (device == ZIO_EINVAL)
+        set_text(reason, "memory pages are not 4 KiB here; use a kernel with 4 KiB pages");
+    else if (uffd->user_mode_only)
+        set_text(reason,
+                 "not permitted to serve the kernel's own faults; chmod 0666 /dev/userfaultfd, "
+                 "or sysctl vm.unprivileged_userfaultfd=1, or CAP_SYS_PTRACE");
+    else if (device == -EACCES)
+        set_text(reason, "/dev/userfaultfd is closed to this user and userfaultfd(2) is refused; "
+                         "chmod 0666 /dev/userfaultfd, or allow the call in seccomp");
+    else
+        set_text(reason,
+                 "userfaultfd(2) is refused, by a seccomp filter (container?) or by "
+                 "vm.unprivileged_userfaultfd=0; allow the call or pass in /dev/userfaultfd");
 }
 
 /* The rest of the code has 4096 built in. mincore of nothing looks at the alignment only. */
 static bool pages_are_4096_bytes(void) {
-  unsigned char none;
-  return zio_syscall(SYS_mincore, 4096, 0, &none) != -EINVAL;
+    unsigned char none;
+    return zio_syscall(SYS_mincore, 4096, 0, &none) != -EINVAL;
 }
 
 static int open_anyhow(struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
-  if (uffd->disabled & ZIO_FEATURE_USERFAULTFD)
-    return reason->device_error = reason->syscall_error = ZIO_ENOSYS;
-  if (!pages_are_4096_bytes()) return reason->device_error = reason->syscall_error = ZIO_EINVAL;
-  int code = zio__seccomp_rehearse(uffd->disabled);
-  if (code != 0) return reason->device_error = reason->syscall_error = code;
+    if (uffd->disabled & ZIO_FEATURE_USERFAULTFD)
+        return reason->device_error = reason->syscall_error = ZIO_ENOSYS;
+    if (!pages_are_4096_bytes())
+        return reason->device_error = reason->syscall_error = ZIO_EINVAL;
+    int code = zio__seccomp_rehearse(uffd->disabled);
+    if (code != 0)
+        return reason->device_error = reason->syscall_error = code;
 
-  if (uffd->disabled & ZIO_FEATURE_DEVICE)
-    code = reason->device_error = ZIO_ENOSYS;
-  else
-    code = open_by_device(uffd, reason);
-  if (code == 0) return 0;
+    if (uffd->disabled & ZIO_FEATURE_DEVICE)
+        code = reason->device_error = ZIO_ENOSYS;
+    else
+        code = open_by_device(uffd, reason);
+    if (code == 0)
+        return 0;
 
-  if (uffd->disabled & ZIO_FEATURE_SYSCALL) {
-    reason->syscall_error = ZIO_ENOSYS;
-    return code;
-  }
-  return open_by_syscall(uffd, reason);
+    if (uffd->disabled & ZIO_FEATURE_SYSCALL) {
+        reason->syscall_error = ZIO_ENOSYS;
+        return code;
+    }
+    return open_by_syscall(uffd, reason);
 }
 
 int zio_uffd_open(struct zio_uffd *uffd, int device_fd, uint32_t disabled,
                   struct zio_uffd_reason *reason) {
-  struct zio_uffd_reason unwanted;
-  if (!reason) reason = &unwanted;
-  reason->device_error = reason->syscall_error = reason->api_error = 0;
-  reason->text[0] = '\0';
-  *uffd = (struct zio_uffd){.fd = -1, .device_fd = device_fd, .disabled = disabled};
-  int code = open_anyhow(uffd, reason);
-  if (code != 0) explain(uffd, reason);
-  return code;
+    struct zio_uffd_reason unwanted;
+    if (!reason)
+        reason = &unwanted;
+    reason->device_error = reason->syscall_error = reason->api_error = 0;
+    reason->text[0] = '\0';
+    *uffd = (struct zio_uffd){.fd = -1, .device_fd = device_fd, .disabled = disabled};
+    int code = open_anyhow(uffd, reason);
+    if (code != 0)
+        explain(uffd, reason);
+    return code;
 }
 
 void zio_uffd_close(struct zio_uffd *uffd) {
-  if (zio_uffd_is_ours(uffd)) zio_syscall(SYS_close, uffd->fd);
-  uffd->fd = -1;
+    if (zio_uffd_is_ours(uffd))
+        zio_syscall(SYS_close, uffd->fd);
+    uffd->fd = -1;
 }
 
 void zio_uffd_abandon(struct zio_uffd *uffd) {
-  zio_uffd_close(uffd);
+    zio_uffd_close(uffd);
 }

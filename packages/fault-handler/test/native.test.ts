@@ -25,8 +25,10 @@ const layer = readdirSync(native)
 /** Each with the sources of the addon that it needs. */
 const programs: Record<string, string[]> = {
   uffd_test: [],
+  seccomp_test: [],
   mapping_test: [],
   handler_test: [],
+  events_test: [],
   lazy_engine_test: ["addon/lazy_engine.c"],
 };
 

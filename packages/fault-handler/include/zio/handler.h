@@ -24,24 +24,24 @@
 enum zio_event_kind { ZIO_EVENT_UNMAP, ZIO_EVENT_REMOVE, ZIO_EVENT_REMAP };
 
 struct zio_event {
-  enum zio_event_kind kind;
-  uint64_t start, length; /* UNMAP, REMOVE: the range; REMAP: the old range */
-  uint64_t target;        /* REMAP: the new address of the whole range */
+    enum zio_event_kind kind;
+    uint64_t start, length; /* UNMAP, REMOVE: the range; REMAP: the old range */
+    uint64_t target;        /* REMAP: the new address of the whole range */
 };
 
 struct zio_handler_ops {
-  /* A touch of a missing page. flags: UFFD_PAGEFAULT_FLAG_*. thread: the faulting thread's
-   * id, or 0. Returns 0 when the page is resolved (or the fault is moot), ZIO_EAGAIN or any
-   * other code to be called again after pending events have been read. Must not block longer than about
-   * 100 us. */
-  int (*fault)(void *context, uint64_t page, uint64_t flags, uint32_t thread);
-  void *context;
-  /* Called on the handler thread while events are queued: at once when the queue is half
-   * full, else after a millisecond without news. Applies them (peek, pop) if its locks are
-   * to be had soon, else does nothing and is called again. NULL: then the program's own
-   * threads must consume, or a program that only unmaps would wait for ever on a full
-   * queue. */
-  void (*drain)(void *context);
+    /* A touch of a missing page. flags: UFFD_PAGEFAULT_FLAG_*. thread: the faulting thread's
+     * id, or 0. Returns 0 when the page is resolved (or the fault is moot), ZIO_EAGAIN or any
+     * other code to be called again after pending events have been read. Must not block longer than
+     * about 100 us. */
+    int (*fault)(void *context, uint64_t page, uint64_t flags, uint32_t thread);
+    void *context;
+    /* Called on the handler thread while events are queued: at once when the queue is half
+     * full, else after a millisecond without news. Applies them (peek, pop) if its locks are
+     * to be had soon, else does nothing and is called again. NULL: then the program's own
+     * threads must consume, or a program that only unmaps would wait for ever on a full
+     * queue. */
+    void (*drain)(void *context);
 };
 
 /* Unread-event protocol. The reader holds `reading` while it reads and enqueues; a thread
@@ -53,19 +53,20 @@ struct zio_handler_ops {
 enum { ZIO_HANDLER_QUEUE = 1024 };
 
 struct zio_handler {
-  struct zio_uffd *uffd;
-  int thread_fd; /* its number in the thread's descriptor table */
-  struct zio_handler_ops ops;
-  struct zio_lock reading; /* leaf lock */
-  struct zio_event queue[ZIO_HANDLER_QUEUE];
-  _Atomic uint32_t head, tail; /* free-running; head: next to pop, tail: next to fill */
-  _Atomic int32_t thread;      /* tid while it runs; cleared by the kernel at its end (CLEARTID) */
-  _Atomic uint32_t stop;
-  _Atomic uint32_t ready; /* futex: the thread has closed what it inherited */
-  unsigned char *doorbell; /* own registered page: madvise on it wakes the reader without a descriptor */
-  unsigned char *stack;
-  size_t stack_bytes;
-  unsigned char *tls;
+    struct zio_uffd *uffd;
+    int thread_fd; /* its number in the thread's descriptor table */
+    struct zio_handler_ops ops;
+    struct zio_lock reading; /* leaf lock */
+    struct zio_event queue[ZIO_HANDLER_QUEUE];
+    _Atomic uint32_t head, tail; /* free-running; head: next to pop, tail: next to fill */
+    _Atomic int32_t thread; /* tid while it runs; cleared by the kernel at its end (CLEARTID) */
+    _Atomic uint32_t stop;
+    _Atomic uint32_t ready; /* futex: the thread has closed what it inherited */
+    unsigned char
+        *doorbell; /* own registered page: madvise on it wakes the reader without a descriptor */
+    unsigned char *stack;
+    size_t stack_bytes;
+    unsigned char *tls;
 };
 
 /* Maps stack, TLS block and doorbell (zio_pages_alloc), registers the doorbell, starts the
@@ -95,9 +96,9 @@ void zio_handler_after_fork(struct zio_handler *handler);
 
 /* True when no event is queued or being read at this moment: two loads. */
 static inline bool zio_handler_is_quiet(const struct zio_handler *handler) {
-  return atomic_load_explicit(&handler->reading.state, memory_order_acquire) == 0 &&
-         atomic_load_explicit(&handler->head, memory_order_acquire) ==
-             atomic_load_explicit(&handler->tail, memory_order_acquire);
+    return atomic_load_explicit(&handler->reading.state, memory_order_acquire) == 0 &&
+           atomic_load_explicit(&handler->head, memory_order_acquire) ==
+               atomic_load_explicit(&handler->tail, memory_order_acquire);
 }
 /* Copies the oldest queued event without removing it: 1, or 0 when there is none. The
  * caller must hold its own lock against other consumers. While the reader is in the middle

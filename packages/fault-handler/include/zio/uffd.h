@@ -16,24 +16,25 @@
 
 /* What ZIO_DISABLE can mask: X(name in the list, bit, what is lost). Masking makes the
  * code behave as on a kernel without the feature. */
-#define ZIO_KERNEL_FEATURES(X)                                                           \
-  X("userfaultfd", ZIO_FEATURE_USERFAULTFD, "everything: programs run unchanged")        \
-  X("device", ZIO_FEATURE_DEVICE, "/dev/userfaultfd; the system call is tried alone")    \
-  X("syscall", ZIO_FEATURE_SYSCALL, "userfaultfd(2); the device is tried alone")         \
-  X("move", ZIO_FEATURE_MOVE, "UFFDIO_MOVE: pages are evicted by madvise and filled by copying") \
-  X("procmap-query", ZIO_FEATURE_PROCMAP_QUERY, "PROCMAP_QUERY: /proc/self/maps is parsed instead") \
-  X("thread-id", ZIO_FEATURE_THREAD_ID, "the faulting thread is not known to statistics")    \
-  X("poison", ZIO_FEATURE_POISON, "UFFDIO_POISON: a page that cannot be filled reads zeros")
+#define ZIO_KERNEL_FEATURES(X)                                                                     \
+    X("userfaultfd", ZIO_FEATURE_USERFAULTFD, "everything: programs run unchanged")                \
+    X("device", ZIO_FEATURE_DEVICE, "/dev/userfaultfd; the system call is tried alone")            \
+    X("syscall", ZIO_FEATURE_SYSCALL, "userfaultfd(2); the device is tried alone")                 \
+    X("move", ZIO_FEATURE_MOVE, "UFFDIO_MOVE: pages are evicted by madvise and filled by copying") \
+    X("procmap-query", ZIO_FEATURE_PROCMAP_QUERY,                                                  \
+      "PROCMAP_QUERY: /proc/self/maps is parsed instead")                                          \
+    X("thread-id", ZIO_FEATURE_THREAD_ID, "the faulting thread is not known to statistics")        \
+    X("poison", ZIO_FEATURE_POISON, "UFFDIO_POISON: a page that cannot be filled reads zeros")
 
 enum zio_kernel_feature_index {
 #define ZIO_FEATURE_INDEX(name, id, lost) id##_INDEX,
-  ZIO_KERNEL_FEATURES(ZIO_FEATURE_INDEX)
+    ZIO_KERNEL_FEATURES(ZIO_FEATURE_INDEX)
 #undef ZIO_FEATURE_INDEX
-  ZIO_KERNEL_FEATURE_COUNT
+        ZIO_KERNEL_FEATURE_COUNT
 };
 enum zio_kernel_feature {
 #define ZIO_FEATURE_BIT(name, id, lost) id = 1 << id##_INDEX,
-  ZIO_KERNEL_FEATURES(ZIO_FEATURE_BIT)
+    ZIO_KERNEL_FEATURES(ZIO_FEATURE_BIT)
 #undef ZIO_FEATURE_BIT
 };
 /* Parses "move,device": the mask of features to disable, or ZIO_EINVAL with the offending
@@ -43,14 +44,14 @@ long zio_kernel_features_parse(const char *list, size_t *bad_offset);
 /* Linux 6.8's UFFDIO_MOVE for older headers. */
 #ifndef UFFDIO_MOVE
 struct uffdio_move {
-  __u64 dst, src, len;
-#define UFFDIO_MOVE_MODE_DONTWAKE ((__u64)1 << 0)
+    __u64 dst, src, len;
+#define UFFDIO_MOVE_MODE_DONTWAKE        ((__u64)1 << 0)
 #define UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES ((__u64)1 << 1)
-  __u64 mode;
-  __s64 move;
+    __u64 mode;
+    __s64 move;
 };
 #define _UFFDIO_MOVE (0x05)
-#define UFFDIO_MOVE _IOWR(UFFDIO, _UFFDIO_MOVE, struct uffdio_move)
+#define UFFDIO_MOVE  _IOWR(UFFDIO, _UFFDIO_MOVE, struct uffdio_move)
 #endif
 #ifndef UFFD_FEATURE_MOVE
 #define UFFD_FEATURE_MOVE (1 << 16)
@@ -58,32 +59,32 @@ struct uffdio_move {
 /* Linux 6.6's UFFDIO_POISON. */
 #ifndef UFFDIO_POISON
 struct uffdio_poison {
-  struct uffdio_range range;
-  __u64 mode;
-  __s64 updated;
+    struct uffdio_range range;
+    __u64 mode;
+    __s64 updated;
 };
 #define _UFFDIO_POISON (0x08)
-#define UFFDIO_POISON _IOWR(UFFDIO, _UFFDIO_POISON, struct uffdio_poison)
+#define UFFDIO_POISON  _IOWR(UFFDIO, _UFFDIO_POISON, struct uffdio_poison)
 #endif
 #ifndef UFFD_FEATURE_POISON
 #define UFFD_FEATURE_POISON (1 << 14)
 #endif
 
 struct zio_uffd {
-  int fd;                /* -1: not open. CLOEXEC, never 0-2, above the low numbers if possible */
-  int device_fd;         /* /dev/userfaultfd, kept: USERFAULTFD_IOC_NEW works after setuid; or -1 */
-  uint64_t features;     /* negotiated with UFFDIO_API */
-  uint32_t disabled;     /* mask of enum zio_kernel_feature */
-  uint64_t identity;     /* inode of fd: tells another file that took over the number */
-  bool can_move;         /* UFFDIO_MOVE offered and not masked */
-  bool can_poison;       /* UFFDIO_POISON likewise */
-  bool user_mode_only;   /* set when only UFFD_USER_MODE_ONLY could be had: not usable for views */
+    int fd;              /* -1: not open. CLOEXEC, never 0-2, above the low numbers if possible */
+    int device_fd;       /* /dev/userfaultfd, kept: USERFAULTFD_IOC_NEW works after setuid; or -1 */
+    uint64_t features;   /* negotiated with UFFDIO_API */
+    uint32_t disabled;   /* mask of enum zio_kernel_feature */
+    uint64_t identity;   /* inode of fd: tells another file that took over the number */
+    bool can_move;       /* UFFDIO_MOVE offered and not masked */
+    bool can_poison;     /* UFFDIO_POISON likewise */
+    bool user_mode_only; /* set when only UFFD_USER_MODE_ONLY could be had: not usable for views */
 };
 
 /* Why it could not be opened, for doctor and the statistics page. */
 struct zio_uffd_reason {
-  int device_error, syscall_error, api_error; /* 0, or a negative code */
-  char text[160]; /* one line: "reason; fix" */
+    int device_error, syscall_error, api_error; /* 0, or a negative code */
+    char text[160];                             /* one line: "reason; fix" */
 };
 
 /* Tries device_fd if >= 0, then /dev/userfaultfd, then the system call; any failure leads
@@ -129,9 +130,9 @@ int zio_uffd_poison(const struct zio_uffd *uffd, uint64_t start, uint64_t length
 
 /* What memory lies at an address. */
 struct zio_mapping {
-  uint64_t start, end;
-  bool private_anonymous; /* no file, not shared, no hugetlb, no special mapping */
-  bool writable, readable, grows_down, locked, registered_elsewhere;
+    uint64_t start, end;
+    bool private_anonymous; /* no file, not shared, no hugetlb, no special mapping */
+    bool writable, readable, grows_down, locked, registered_elsewhere;
 };
 /* The mapping that holds `address`: PROCMAP_QUERY (Linux 6.11) or /proc/self/maps (and
  * smaps for the flags where needed), read without malloc. 0, ZIO_ENOENT, or another code

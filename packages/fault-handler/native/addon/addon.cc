@@ -9,19 +9,16 @@ extern "C" {
 #include "zio/version.h"
 }
 
-static Napi::Value AbiVersion(const Napi::CallbackInfo& info)
-{
+static Napi::Value AbiVersion(const Napi::CallbackInfo &info) {
     return Napi::Number::New(info.Env(), zio_fault_handler_abi_version());
 }
 
-static Napi::Value CoreAbiVersion(const Napi::CallbackInfo& info)
-{
+static Napi::Value CoreAbiVersion(const Napi::CallbackInfo &info) {
     return Napi::Number::New(info.Env(), zio_core_abi_version());
 }
 
-static Napi::Object Init(Napi::Env env, Napi::Object exports)
-{
-    const auto define = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+    const auto define = [&](const char *name, Napi::Value (*function)(const Napi::CallbackInfo &)) {
         exports.Set(name, Napi::Function::New(env, function, name));
     };
     define("abiVersion", AbiVersion);

@@ -7,8 +7,7 @@ extern "C" {
 #include "zio/uffd.h"
 }
 
-Napi::Value Capabilities(const Napi::CallbackInfo& info)
-{
+Napi::Value Capabilities(const Napi::CallbackInfo &info) {
     Napi::Env env = info.Env();
     zio_uffd uffd;
     zio_uffd_reason reason;
@@ -28,12 +27,12 @@ Napi::Value Capabilities(const Napi::CallbackInfo& info)
     result.Set("threadId", code == 0 && (uffd.features & UFFD_FEATURE_THREAD_ID) != 0);
     result.Set("procmapQuery", !(disabled & ZIO_FEATURE_PROCMAP_QUERY) && zio_mapping_can_query());
     zio_uffd_close(&uffd);
-    if (uffd.device_fd >= 0) close(uffd.device_fd);
+    if (uffd.device_fd >= 0)
+        close(uffd.device_fd);
     return result;
 }
 
-Napi::Value ParseFeatures(const Napi::CallbackInfo& info)
-{
+Napi::Value ParseFeatures(const Napi::CallbackInfo &info) {
     const std::string list = info[0].As<Napi::String>();
     size_t bad_offset = 0;
     const long mask = zio_kernel_features_parse(list.c_str(), &bad_offset);
@@ -41,8 +40,7 @@ Napi::Value ParseFeatures(const Napi::CallbackInfo& info)
                                                    : -1.0 - static_cast<double>(bad_offset));
 }
 
-Napi::Value FeatureTable(Napi::Env env)
-{
+Napi::Value FeatureTable(Napi::Env env) {
     Napi::Array table = Napi::Array::New(env);
     uint32_t count = 0;
 #define FEATURE_ROW(name, id, lost)                                                                \

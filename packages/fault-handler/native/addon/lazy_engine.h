@@ -15,27 +15,27 @@ extern "C" {
 enum { ZIO_LAZY_ERRORS = 16 };
 
 enum zio_lazy_source_kind {
-  ZIO_LAZY_COPIED,   /* pages of our own: handed over by UFFDIO_MOVE where the kernel can */
-  ZIO_LAZY_BORROWED, /* memory that the caller keeps alive and unchanged */
-  ZIO_LAZY_FILE,     /* a private mapping of a file */
+    ZIO_LAZY_COPIED,   /* pages of our own: handed over by UFFDIO_MOVE where the kernel can */
+    ZIO_LAZY_BORROWED, /* memory that the caller keeps alive and unchanged */
+    ZIO_LAZY_FILE,     /* a private mapping of a file */
 };
 
 struct zio_lazy_error {
-  uint64_t offset, length; /* the bytes that could not be had */
+    uint64_t offset, length; /* the bytes that could not be had */
 };
 
 struct zio_lazy_stats {
-  uint64_t faults, filled_bytes;
-  uint64_t error_count; /* may exceed what `errors` holds: the first ones */
-  struct zio_lazy_error errors[ZIO_LAZY_ERRORS];
+    uint64_t faults, filled_bytes;
+    uint64_t error_count; /* may exceed what `errors` holds: the first ones */
+    struct zio_lazy_error errors[ZIO_LAZY_ERRORS];
 };
 
 struct zio_lazy_region;
 
 struct zio_lazy_options {
-  uint64_t max_window_bytes; /* a power of two, at least a page */
-  bool poison;               /* what cannot be had raises SIGBUS; else it reads zeros */
-  uint32_t disabled;         /* mask of kernel features; the first region of all decides */
+    uint64_t max_window_bytes; /* a power of two, at least a page */
+    bool poison;               /* what cannot be had raises SIGBUS; else it reads zeros */
+    uint32_t disabled;         /* mask of kernel features; the first region of all decides */
 };
 
 /* `length` bytes that show `available` bytes of the source, then zeros. `bytes` is copied

@@ -15,173 +15,176 @@
 static struct zio_uffd way; /* only `disabled` is looked at */
 
 static struct zio_mapping mapping_at(const void *address) {
-  struct zio_mapping mapping;
-  CHECK_EQ(zio_mapping_query(&way, (uintptr_t)address, &mapping), 0);
-  CHECK(mapping.start <= (uintptr_t)address && (uintptr_t)address < mapping.end);
-  return mapping;
+    struct zio_mapping mapping;
+    CHECK_EQ(zio_mapping_query(&way, (uintptr_t)address, &mapping), 0);
+    CHECK(mapping.start <= (uintptr_t)address && (uintptr_t)address < mapping.end);
+    return mapping;
 }
 
 static bool eligible(const void *address) {
-  return mapping_at(address).private_anonymous;
+    return mapping_at(address).private_anonymous;
 }
 
 static void *map(int flags, int fd) {
-  void *address = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0);
-  CHECK(address != MAP_FAILED);
-  return address;
+    void *address = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0);
+    CHECK(address != MAP_FAILED);
+    return address;
 }
 
 static void *thread_main(void *unused) {
-  (void)unused;
-  int local = 0;
-  CHECK(eligible(&local)); /* a thread's stack is ordinary memory to the kernel */
-  return NULL;
+    (void)unused;
+    int local = 0;
+    CHECK(eligible(&local)); /* a thread's stack is ordinary memory to the kernel */
+    return NULL;
 }
 
 static void tells_memory_apart(void) {
-  int local = 0;
-  /* a hole on both sides, so that nothing merges with it */
-  unsigned char *hole = mmap(NULL, 6 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  unsigned char *plain = hole + PAGE;
-  CHECK_EQ(mprotect(plain, 4 * PAGE, PROT_READ | PROT_WRITE), 0);
-  struct zio_mapping mapping = mapping_at(plain + 2 * PAGE + 17);
-  CHECK_EQ(mapping.start, (uintptr_t)plain);
-  CHECK_EQ(mapping.end, (uintptr_t)plain + 4 * PAGE);
-  CHECK(mapping.private_anonymous && mapping.readable && mapping.writable && !mapping.grows_down);
+    int local = 0;
+    /* a hole on both sides, so that nothing merges with it */
+    unsigned char *hole = mmap(NULL, 6 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *plain = hole + PAGE;
+    CHECK_EQ(mprotect(plain, 4 * PAGE, PROT_READ | PROT_WRITE), 0);
+    struct zio_mapping mapping = mapping_at(plain + 2 * PAGE + 17);
+    CHECK_EQ(mapping.start, (uintptr_t)plain);
+    CHECK_EQ(mapping.end, (uintptr_t)plain + 4 * PAGE);
+    CHECK(mapping.private_anonymous && mapping.readable && mapping.writable && !mapping.grows_down);
 
-  mprotect(plain, PAGE, PROT_READ);
-  mapping = mapping_at(plain);
-  CHECK(mapping.private_anonymous && mapping.readable && !mapping.writable);
-  CHECK_EQ(mapping.end, (uintptr_t)plain + PAGE);
-  mapping = mapping_at(hole);
-  CHECK(!mapping.readable && !mapping.writable);
+    mprotect(plain, PAGE, PROT_READ);
+    mapping = mapping_at(plain);
+    CHECK(mapping.private_anonymous && mapping.readable && !mapping.writable);
+    CHECK_EQ(mapping.end, (uintptr_t)plain + PAGE);
+    mapping = mapping_at(hole);
+    CHECK(!mapping.readable && !mapping.writable);
 
-  CHECK(!eligible(&local));
-  CHECK(mapping_at(&local).grows_down); /* [stack] */
-  CHECK(!eligible((void *)(uintptr_t)tells_memory_apart));
-  CHECK(eligible(malloc(1))); /* [heap] */
-  CHECK(!eligible(map(MAP_SHARED | MAP_ANONYMOUS, -1)));
-  CHECK(!eligible(map(MAP_PRIVATE, open("/proc/self/exe", O_RDONLY))));
-  CHECK(!eligible(map(MAP_PRIVATE, memfd_create("a memfd", 0))));
-  CHECK(!eligible(map(MAP_SHARED, memfd_create("a memfd", 0))));
-  CHECK(!eligible(map(MAP_PRIVATE, open("/dev/zero", O_RDWR))));
-  int segment = shmget(IPC_PRIVATE, 4 * PAGE, IPC_CREAT | 0600);
-  if (segment >= 0) {
-    CHECK(!eligible(shmat(segment, NULL, 0)));
-    shmctl(segment, IPC_RMID, NULL);
-  }
+    CHECK(!eligible(&local));
+    CHECK(mapping_at(&local).grows_down); /* [stack] */
+    CHECK(!eligible((void *)(uintptr_t)tells_memory_apart));
+    CHECK(eligible(malloc(1))); /* [heap] */
+    CHECK(!eligible(map(MAP_SHARED | MAP_ANONYMOUS, -1)));
+    CHECK(!eligible(map(MAP_PRIVATE, open("/proc/self/exe", O_RDONLY))));
+    CHECK(!eligible(map(MAP_PRIVATE, memfd_create("a memfd", 0))));
+    CHECK(!eligible(map(MAP_SHARED, memfd_create("a memfd", 0))));
+    CHECK(!eligible(map(MAP_PRIVATE, open("/dev/zero", O_RDWR))));
+    int segment = shmget(IPC_PRIVATE, 4 * PAGE, IPC_CREAT | 0600);
+    if (segment >= 0) {
+        CHECK(!eligible(shmat(segment, NULL, 0)));
+        shmctl(segment, IPC_RMID, NULL);
+    }
 
-  unsigned char *down = map(MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1);
-  mapping = mapping_at(down + 3 * PAGE);
-  CHECK(!mapping.private_anonymous && mapping.grows_down);
-  CHECK(mapping.readable && mapping.writable);
-  struct zio_mapping again = mapping_at(down + 3 * PAGE);
-  CHECK_EQ(again.start, mapping.start); /* the question changed nothing */
-  CHECK_EQ(again.end, mapping.end);
-  CHECK(again.writable);
+    unsigned char *down = map(MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1);
+    mapping = mapping_at(down + 3 * PAGE);
+    CHECK(!mapping.private_anonymous && mapping.grows_down);
+    CHECK(mapping.readable && mapping.writable);
+    struct zio_mapping again = mapping_at(down + 3 * PAGE);
+    CHECK_EQ(again.start, mapping.start); /* the question changed nothing */
+    CHECK_EQ(again.end, mapping.end);
+    CHECK(again.writable);
 
-  pthread_t thread;
-  pthread_create(&thread, NULL, thread_main, NULL);
-  pthread_join(thread, NULL);
+    pthread_t thread;
+    pthread_create(&thread, NULL, thread_main, NULL);
+    pthread_join(thread, NULL);
 }
 
 static void tells_names_apart(void) {
-  FILE *maps = fopen("/proc/self/maps", "r");
-  char line[512], name[256];
-  int special = 0;
-  while (fgets(line, sizeof line, maps)) {
-    unsigned long start;
-    name[0] = '\0';
-    sscanf(line, "%lx-%*x %*s %*s %*s %*s %255s", &start, name);
-    if (strncmp(name, "[v", 2) != 0) continue;
-    struct zio_mapping mapping;
-    int code = zio_mapping_query(&way, start, &mapping);
-    if (code == 0) CHECK(!mapping.private_anonymous);
-    special++; /* [vdso], [vvar], [vvar_vclock], [vsyscall] */
-  }
-  CHECK(special >= 2);
-  unsigned char *named = map(MAP_PRIVATE | MAP_ANONYMOUS, -1);
-  if (prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, named, 4 * PAGE, "short") == 0) {
-    CHECK(eligible(named));
-    prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, named, 4 * PAGE,
-          "a name that is much longer than the buffer that the query offers for it");
-    CHECK(eligible(named));
-  }
-  char path[] = "/tmp/zio-a-file-whose-name-is-longer-than-the-buffer-for-names-XXXXXX";
-  int file = mkstemp(path);
-  CHECK(file >= 0);
-  CHECK_EQ(ftruncate(file, 4 * PAGE), 0);
-  unsigned char *mapped = map(MAP_PRIVATE, file);
-  CHECK(!eligible(mapped));
-  unlink(path);
-  CHECK(!eligible(mapped));
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[512], name[256];
+    int special = 0;
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long start;
+        name[0] = '\0';
+        sscanf(line, "%lx-%*x %*s %*s %*s %*s %255s", &start, name);
+        if (strncmp(name, "[v", 2) != 0)
+            continue;
+        struct zio_mapping mapping;
+        int code = zio_mapping_query(&way, start, &mapping);
+        if (code == 0)
+            CHECK(!mapping.private_anonymous);
+        special++; /* [vdso], [vvar], [vvar_vclock], [vsyscall] */
+    }
+    CHECK(special >= 2);
+    unsigned char *named = map(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    if (prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, named, 4 * PAGE, "short") == 0) {
+        CHECK(eligible(named));
+        prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, named, 4 * PAGE,
+              "a name that is much longer than the buffer that the query offers for it");
+        CHECK(eligible(named));
+    }
+    char path[] = "/tmp/zio-a-file-whose-name-is-longer-than-the-buffer-for-names-XXXXXX";
+    int file = mkstemp(path);
+    CHECK(file >= 0);
+    CHECK_EQ(ftruncate(file, 4 * PAGE), 0);
+    unsigned char *mapped = map(MAP_PRIVATE, file);
+    CHECK(!eligible(mapped));
+    unlink(path);
+    CHECK(!eligible(mapped));
 }
 
 static void finds_nothing_in_holes_and_beyond(void) {
-  struct zio_mapping mapping;
-  unsigned char *hole = map(MAP_PRIVATE | MAP_ANONYMOUS, -1);
-  munmap(hole + PAGE, PAGE);
-  CHECK_EQ(zio_mapping_query(&way, (uintptr_t)hole + PAGE, &mapping), ZIO_ENOENT);
-  CHECK_EQ(zio_mapping_query(&way, (uintptr_t)hole + 2 * PAGE - 1, &mapping), ZIO_ENOENT);
-  CHECK_EQ(zio_mapping_query(&way, (uintptr_t)hole + 2 * PAGE, &mapping), 0);
-  CHECK_EQ(zio_mapping_query(&way, 0, &mapping), ZIO_ENOENT);
-  CHECK(zio_mapping_query(&way, UINT64_MAX - 4096, &mapping) != 0);
+    struct zio_mapping mapping;
+    unsigned char *hole = map(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    munmap(hole + PAGE, PAGE);
+    CHECK_EQ(zio_mapping_query(&way, (uintptr_t)hole + PAGE, &mapping), ZIO_ENOENT);
+    CHECK_EQ(zio_mapping_query(&way, (uintptr_t)hole + 2 * PAGE - 1, &mapping), ZIO_ENOENT);
+    CHECK_EQ(zio_mapping_query(&way, (uintptr_t)hole + 2 * PAGE, &mapping), 0);
+    CHECK_EQ(zio_mapping_query(&way, 0, &mapping), ZIO_ENOENT);
+    CHECK(zio_mapping_query(&way, UINT64_MAX - 4096, &mapping) != 0);
 }
 
 static void agrees_with_proc_maps_on_many_mappings(void) {
-  enum { COUNT = 2000 };
-  unsigned char *base = mmap(NULL, COUNT * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  for (int i = 0; i < COUNT; i += 2)
-    mprotect(base + (size_t)i * PAGE, PAGE, PROT_READ | PROT_WRITE);
-  for (int i = 1; i < COUNT - 1; i += 97) {
-    struct zio_mapping mapping = mapping_at(base + (size_t)i * PAGE + 5);
-    CHECK_EQ(mapping.start, (uintptr_t)base + (size_t)i * PAGE);
-    CHECK_EQ(mapping.end, mapping.start + PAGE);
-    CHECK_EQ(mapping.writable, i % 2 == 0);
-    CHECK(mapping.private_anonymous);
-  }
+    enum { COUNT = 2000 };
+    unsigned char *base = mmap(NULL, COUNT * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < COUNT; i += 2)
+        mprotect(base + (size_t)i * PAGE, PAGE, PROT_READ | PROT_WRITE);
+    for (int i = 1; i < COUNT - 1; i += 97) {
+        struct zio_mapping mapping = mapping_at(base + (size_t)i * PAGE + 5);
+        CHECK_EQ(mapping.start, (uintptr_t)base + (size_t)i * PAGE);
+        CHECK_EQ(mapping.end, mapping.start + PAGE);
+        CHECK_EQ(mapping.writable, i % 2 == 0);
+        CHECK(mapping.private_anonymous);
+    }
 }
 
 static void both_ways(void (*body)(void)) {
-  way.disabled = 0;
-  body();
-  way.disabled = ZIO_FEATURE_PROCMAP_QUERY;
-  body();
+    way.disabled = 0;
+    body();
+    way.disabled = ZIO_FEATURE_PROCMAP_QUERY;
+    body();
 }
 
 static void memory_is_told_apart(void) {
-  both_ways(tells_memory_apart);
+    both_ways(tells_memory_apart);
 }
 static void special_mappings_are_told_by_name(void) {
-  both_ways(tells_names_apart);
+    both_ways(tells_names_apart);
 }
 static void holes_are_not_mapped(void) {
-  both_ways(finds_nothing_in_holes_and_beyond);
+    both_ways(finds_nothing_in_holes_and_beyond);
 }
 static void many_mappings_are_found(void) {
-  both_ways(agrees_with_proc_maps_on_many_mappings);
+    both_ways(agrees_with_proc_maps_on_many_mappings);
 }
 
 static void huge_pages_are_not_eligible(void) {
-  unsigned char *huge = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
-  if (huge == MAP_FAILED) SKIP("MAP_HUGETLB: %s", strerror(errno));
-  way.disabled = 0;
-  CHECK(!eligible(huge));
-  way.disabled = ZIO_FEATURE_PROCMAP_QUERY;
-  CHECK(!eligible(huge));
+    unsigned char *huge = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+    if (huge == MAP_FAILED)
+        SKIP("MAP_HUGETLB: %s", strerror(errno));
+    way.disabled = 0;
+    CHECK(!eligible(huge));
+    way.disabled = ZIO_FEATURE_PROCMAP_QUERY;
+    CHECK(!eligible(huge));
 }
 
 static void no_free_descriptor_is_an_error_not_a_hole(void) {
-  struct zio_mapping mapping;
-  while (dup(0) >= 0)
-    ;
-  CHECK_EQ(zio_mapping_query(&way, (uintptr_t)&way, &mapping), -EMFILE);
+    struct zio_mapping mapping;
+    while (dup(0) >= 0)
+        ;
+    CHECK_EQ(zio_mapping_query(&way, (uintptr_t)&way, &mapping), -EMFILE);
 }
 
 static const struct test tests[] = {
 #define TEST(name)                                                                                 \
-  { #name, name }
+    { #name, name }
     TEST(memory_is_told_apart),        TEST(special_mappings_are_told_by_name),
     TEST(holes_are_not_mapped),        TEST(many_mappings_are_found),
     TEST(huge_pages_are_not_eligible), TEST(no_free_descriptor_is_an_error_not_a_hole),

@@ -1,0 +1,309 @@
+/* What the handler thread reads: faults that are refused, events, a full queue. */
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "zone.h"
+
+static atomic_int unmapped;
+
+static void *unmap_in_thread(void *address) {
+    munmap(address, PAGE);
+    atomic_store(&unmapped, 1);
+    return NULL;
+}
+
+static void *touch_in_thread(void *address) {
+    return (void *)(uintptr_t) * (volatile unsigned char *)address;
+}
+
+/* TRAPS 8: whoever holds the lock that a fault needs may be waiting in munmap. */
+static void events_are_read_while_faults_are_refused(void) {
+    zone_open(8);
+    zone_start();
+    atomic_store(&zone.refuse, -1);
+    pthread_t toucher, unmapper;
+    pthread_create(&toucher, NULL, touch_in_thread, zone.base);
+    usleep(5000);
+    pthread_create(&unmapper, NULL, unmap_in_thread, zone.base + 7 * PAGE);
+    double start = now_ms();
+    pthread_join(unmapper, NULL);
+    CHECK(now_ms() - start < 1000);
+    struct zio_event event;
+    CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
+    CHECK_EQ(event.kind, ZIO_EVENT_UNMAP);
+    CHECK_EQ(event.start, (uintptr_t)(zone.base + 7 * PAGE));
+    CHECK_EQ(event.length, PAGE);
+    zio_handler_pop_event(&zone.handler);
+    CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 0);
+    CHECK(zio_handler_is_quiet(&zone.handler));
+    atomic_store(&zone.refuse, 0);
+    void *value;
+    pthread_join(toucher, &value);
+    CHECK_EQ((uintptr_t)value, zone.pattern[0]);
+}
+
+/* TRAPS 9: not now may last long; a core must not burn meanwhile. */
+static void refused_faults_are_retried_without_spinning(void) {
+    zone_open(8);
+    zone_start();
+    atomic_store(&zone.refuse, -1);
+    pthread_t toucher;
+    pthread_create(&toucher, NULL, touch_in_thread, zone.base);
+    usleep(20000);
+    int before = atomic_load(&zone.calls);
+    struct rusage from, to;
+    getrusage(RUSAGE_SELF, &from);
+    usleep(300000);
+    getrusage(RUSAGE_SELF, &to);
+    int calls = atomic_load(&zone.calls) - before;
+    CHECK(calls >= 30 && calls <= 400);
+    double cpu_ms = (double)(to.ru_utime.tv_sec - from.ru_utime.tv_sec + to.ru_stime.tv_sec -
+                             from.ru_stime.tv_sec) *
+                        1e3 +
+                    (double)(to.ru_utime.tv_usec - from.ru_utime.tv_usec + to.ru_stime.tv_usec -
+                             from.ru_stime.tv_usec) /
+                        1e3;
+    CHECK(cpu_ms < 60);
+    double start = now_ms();
+    atomic_store(&zone.refuse, 0);
+    pthread_join(toucher, NULL);
+    CHECK(now_ms() - start < 100);
+}
+
+static void a_short_refusal_costs_little(void) {
+    zone_open(64);
+    zone_start();
+    CHECK(zone_matches(0, 1));
+    double start = now_ms();
+    for (size_t i = 1; i < 64; i++) {
+        atomic_store(&zone.refuse, 1);
+        CHECK(zone_matches(i, 1));
+    }
+    struct timespec tick; /* 1 ns, or the timer tick on machines without a better clock */
+    clock_getres(CLOCK_MONOTONIC, &tick);
+    CHECK((now_ms() - start) / 63 < 5 + 4 * (double)tick.tv_nsec / 1e6);
+}
+
+static void stop_hands_pending_faults_to_the_next_thread(void) {
+    zone_open(8);
+    zone_start();
+    atomic_store(&zone.refuse, -1);
+    pthread_t toucher;
+    pthread_create(&toucher, NULL, touch_in_thread, zone.base + PAGE);
+    usleep(5000);
+    CHECK_EQ(zio_handler_stop(&zone.handler), 0);
+    atomic_store(&zone.refuse, 0);
+    usleep(5000);
+    zone_start();
+    void *value;
+    pthread_join(toucher, &value);
+    CHECK_EQ((uintptr_t)value, zone.pattern[PAGE]);
+}
+
+static atomic_bool touching;
+
+static void *touch_again_and_again(void *unused) {
+    (void)unused;
+    uint64_t done;
+    while (atomic_load(&touching)) {
+        /* Takes the page away without an event. */
+        zio_uffd_move(&zone.uffd, (uintptr_t)zone.base, (uintptr_t)zone.base + PAGE, PAGE, true,
+                      &done);
+        if (!zone_matches(1, 1))
+            return (void *)1;
+        zio_syscall(SYS_madvise, zone.base, 2 * PAGE, MADV_DONTNEED);
+    }
+    return NULL;
+}
+
+static void stop_and_start_race_with_faults_and_events(void) {
+    zone_open(8);
+    atomic_store(&zone.drains, true);
+    zone_start();
+    pthread_t toucher;
+    atomic_store(&touching, true);
+    pthread_create(&toucher, NULL, touch_again_and_again, NULL);
+    for (int i = 0; i < 2000; i++) {
+        CHECK_EQ(zio_handler_stop(&zone.handler), 0);
+        zone_start();
+    }
+    atomic_store(&touching, false);
+    void *wrong;
+    pthread_join(toucher, &wrong);
+    CHECK(!wrong);
+}
+
+/* The program waits rather than events are lost; the owner need not call in for them. */
+static void full_queue_stalls_but_loses_nothing(void) {
+    enum { EVENTS = 3 * ZIO_HANDLER_QUEUE };
+    zone_open(EVENTS + 8);
+    zone_start();
+    atomic_store(&zone.drains, true);
+    for (int i = 0; i < EVENTS; i++)
+        CHECK_EQ(madvise(zone.base + (size_t)i * PAGE, PAGE, MADV_DONTNEED), 0);
+    usleep(20000);
+    CHECK_EQ(atomic_load(&zone.drained), EVENTS);
+    CHECK(zone_matches(0, 8));
+}
+
+static void *discard_many(void *unused) {
+    (void)unused;
+    for (int i = 0; i < ZIO_HANDLER_QUEUE + 1; i++)
+        madvise(zone.base + (size_t)i * PAGE, PAGE, MADV_DONTNEED);
+    return NULL;
+}
+
+static bool queue_is_full(void) {
+    return atomic_load(&zone.handler.tail) - atomic_load(&zone.handler.head) >= ZIO_HANDLER_QUEUE;
+}
+
+/* The kernel fills nothing while an event is unread, so a full queue holds up faults too. */
+static void full_queue_holds_up_faults_until_somebody_consumes(void) {
+    zone_open(ZIO_HANDLER_QUEUE + 8);
+    zone_start();
+    pthread_t toucher, discarder;
+    pthread_create(&discarder, NULL, discard_many, NULL);
+    CHECK(wait_for(queue_is_full, 10000));
+    usleep(5000);
+    CHECK_EQ(atomic_load(&zone.handler.tail) - atomic_load(&zone.handler.head), ZIO_HANDLER_QUEUE);
+    unsigned char *page = zone.base + (ZIO_HANDLER_QUEUE + 5) * PAGE;
+    pthread_create(&toucher, NULL, touch_in_thread, page);
+    usleep(20000);
+    CHECK_EQ(atomic_load(&zone.faults), 0);
+    struct zio_event event;
+    for (int i = 0; i < ZIO_HANDLER_QUEUE + 1; i++) {
+        while (!zio_handler_peek_event(&zone.handler, &event))
+            usleep(100);
+        CHECK_EQ(event.start, (uintptr_t)zone.base + (size_t)i * PAGE);
+        zio_handler_pop_event(&zone.handler);
+    }
+    void *value;
+    pthread_join(toucher, &value);
+    CHECK_EQ((uintptr_t)value, zone.pattern[(ZIO_HANDLER_QUEUE + 5) * PAGE]);
+    pthread_join(discarder, NULL);
+    CHECK_EQ(zio_handler_stop(&zone.handler), 0);
+}
+
+static void events_say_what_happened(void) {
+    zone_open(16);
+    zone_start();
+    unsigned char *base = zone.base;
+    struct zio_event event;
+    CHECK_EQ(madvise(base, 2 * PAGE, MADV_DONTNEED), 0);
+    CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
+    CHECK(event.kind == ZIO_EVENT_REMOVE && event.start == (uintptr_t)base &&
+          event.length == 2 * PAGE);
+    zio_handler_pop_event(&zone.handler);
+
+    unsigned char *target = mremap(base + 4 * PAGE, 4 * PAGE, 4 * PAGE,
+                                   MREMAP_MAYMOVE | MREMAP_FIXED, zio_pages_alloc(4 * PAGE));
+    CHECK(target != MAP_FAILED);
+    CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
+    CHECK(event.kind == ZIO_EVENT_REMAP && event.start == (uintptr_t)(base + 4 * PAGE));
+    CHECK(event.length == 4 * PAGE && event.target == (uintptr_t)target);
+    zio_handler_pop_event(&zone.handler);
+    CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
+    CHECK(event.kind == ZIO_EVENT_UNMAP && event.start == (uintptr_t)(base + 4 * PAGE));
+    zio_handler_pop_event(&zone.handler);
+
+    CHECK(mmap(base, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == base);
+    CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
+    CHECK(event.kind == ZIO_EVENT_UNMAP && event.length == PAGE);
+    zio_handler_pop_event(&zone.handler);
+    CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 0);
+}
+
+/* The protocol that the tracker relies on: probe, then look at the queue. */
+static void after_a_quiet_probe_every_event_is_in_the_queue(void) {
+    zone_open(8);
+    zone_start();
+    unsigned char *page = zone.base + 4 * PAGE;
+    for (int i = 0; i < 3000; i++) {
+        CHECK_EQ(madvise(page, PAGE, MADV_DONTNEED), 0);
+        CHECK_EQ(zio_uffd_probe(&zone.uffd), 0);
+        CHECK(!zio_handler_is_quiet(&zone.handler));
+        struct zio_event event;
+        CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
+        zio_handler_pop_event(&zone.handler);
+    }
+}
+
+static void probe_says_not_now_while_an_event_is_unread(void) {
+    zone_open(8);
+    CHECK_EQ(zio_uffd_probe(&zone.uffd), 0);
+    pthread_t unmapper;
+    pthread_create(&unmapper, NULL, unmap_in_thread, zone.base + 7 * PAGE);
+    usleep(20000);
+    CHECK_EQ(atomic_load(&unmapped), 0);
+    CHECK_EQ(zio_uffd_probe(&zone.uffd), ZIO_EAGAIN);
+    uint64_t done = 1;
+    CHECK_EQ(zio_uffd_copy(&zone.uffd, (uintptr_t)zone.base, zone.pattern, PAGE, &done),
+             ZIO_EAGAIN);
+    CHECK_EQ(done, 0);
+    zone_start();
+    pthread_join(unmapper, NULL);
+    CHECK_EQ(zio_uffd_probe(&zone.uffd), 0);
+}
+
+static void *touch_all(void *unused) {
+    (void)unused;
+    for (size_t i = 0; i < zone.bytes / PAGE; i++)
+        if (!zone_matches(i, 1))
+            return (void *)1;
+    return NULL;
+}
+
+static void eight_threads_fault_on_the_same_pages(void) {
+    zone_open(512);
+    zone_start();
+    pthread_t threads[8];
+    for (int i = 0; i < 8; i++)
+        pthread_create(&threads[i], NULL, touch_all, NULL);
+    for (int i = 0; i < 8; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        CHECK(!wrong);
+    }
+}
+
+static void *touch_own_page(void *index) {
+    return (void *)(uintptr_t) * (volatile unsigned char *)(zone.base + (uintptr_t)index * PAGE);
+}
+
+static void more_waiting_threads_than_the_list_has_room_for(void) {
+    enum { THREADS = 300 };
+    zone_open(THREADS);
+    zone_start();
+    atomic_store(&zone.refuse, -1);
+    static pthread_t threads[THREADS];
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 64 * 1024);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        CHECK_EQ(pthread_create(&threads[i], &attr, touch_own_page, (void *)i), 0);
+    usleep(50000);
+    atomic_store(&zone.refuse, 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *value;
+        pthread_join(threads[i], &value);
+        CHECK_EQ((uintptr_t)value, zone.pattern[i * PAGE]);
+    }
+}
+
+static const struct test tests[] = {
+#define TEST(name)                                                                                 \
+    { #name, name }
+    TEST(events_are_read_while_faults_are_refused),
+    TEST(refused_faults_are_retried_without_spinning),
+    TEST(a_short_refusal_costs_little),
+    TEST(stop_hands_pending_faults_to_the_next_thread),
+    TEST(stop_and_start_race_with_faults_and_events),
+    TEST(full_queue_stalls_but_loses_nothing),
+    TEST(full_queue_holds_up_faults_until_somebody_consumes),
+    TEST(events_say_what_happened),
+    TEST(after_a_quiet_probe_every_event_is_in_the_queue),
+    TEST(probe_says_not_now_while_an_event_is_unread),
+    TEST(eight_threads_fault_on_the_same_pages),
+    TEST(more_waiting_threads_than_the_list_has_room_for),
+};
+TEST_MAIN(tests)
