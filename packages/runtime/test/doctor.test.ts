@@ -1,7 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { checkKernel } from "../src/doctor/machine-checks.js";
+import { checkKernel, isReadableByAll } from "../src/doctor/machine-checks.js";
 import { cgroupLimit, describeBytes, softLimit } from "../src/doctor/proc.js";
 import {
   asNobody,
@@ -116,6 +118,20 @@ test("a masked userfaultfd means that zIO cannot work", async () => {
   expect(status).toBe(1);
   const check = (JSON.parse(stdout) as Printed).checks.find(({ id }) => id === "userfaultfd");
   expect(check).toMatchObject({ state: "missing", reason: "userfaultfd is masked by ZIO_DISABLE" });
+});
+
+test("a file under a private directory is not readable by all", () => {
+  const directory = mkdtempSync(join(tmpdir(), "zio-doctor-"));
+  const file = join(directory, "file");
+  writeFileSync(file, "");
+  chmodSync(file, 0o644);
+  expect(isReadableByAll("/bin/sh")).toBe(true);
+  expect(isReadableByAll(file)).toBe(false);
+  chmodSync(directory, 0o711);
+  expect(isReadableByAll(file)).toBe(true);
+  chmodSync(file, 0o600);
+  expect(isReadableByAll(file)).toBe(false);
+  rmSync(directory, { recursive: true });
 });
 
 test("limits are read from the kernel's tables", () => {

@@ -1,6 +1,7 @@
 // The checks of the machine and of this process's limits, apart from userfaultfd itself.
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import { release, totalmem } from "node:os";
+import { dirname } from "node:path";
 import { launcherPath, libraryPath } from "@zio/interpose";
 import { isPrivateDirectory, userStatsDirectory } from "../stats/directory.js";
 import { type Check, good } from "./check.js";
@@ -33,26 +34,26 @@ export function checkKernel(name = release()): Check {
   return good(id, title, name);
 }
 
+/** Whether every user can reach and read a file. */
+export function isReadableByAll(path: string): boolean {
+  const readable = (statSync(path).mode & 0o004) !== 0;
+  for (let directory = dirname(path); ; directory = dirname(directory)) {
+    if ((statSync(directory).mode & 0o001) === 0) return false;
+    if (directory === dirname(directory)) return readable;
+  }
+}
+
 function checkLibrary(): Check {
   const [id, title] = ["library", "libzio.so"];
+  const setUp = "run `npm run setup` in the checkout";
   try {
-    const path = libraryPath();
-    if (launcherPath()) return good(id, title, path);
-    return {
-      id,
-      title,
-      state: "missing",
-      reason: "zio-launch is not built",
-      fix: "run `npm run setup` in the checkout",
-    };
+    const path = realpathSync(libraryPath());
+    if (!launcherPath()) return { id, title, state: "missing", reason: "zio-launch is not built", fix: setUp };
+    if (process.geteuid?.() !== 0 || isReadableByAll(path)) return good(id, title, path);
+    const reason = `${path} cannot be read by other users: programs that change their user lose it`;
+    return { id, title, state: "limited", reason, fix: "install zIO outside of private directories such as /root" };
   } catch (error) {
-    return {
-      id,
-      title,
-      state: "missing",
-      reason: (error as Error).message,
-      fix: "run `npm run setup` in the checkout",
-    };
+    return { id, title, state: "missing", reason: (error as Error).message, fix: setUp };
   }
 }
 
