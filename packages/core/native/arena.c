@@ -26,10 +26,19 @@ void *zio_pages_alloc(size_t bytes) {
     if (bytes == 0 || bytes > SIZE_MAX - ZIO__PAGE_BYTES)
         return NULL;
     bytes = zio__round_up(bytes, ZIO__PAGE_BYTES);
-    long pages = zio_syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages < 0 && pages > -4096)
+    if (bytes > SIZE_MAX - 2 * ZIO__PAGE_BYTES)
         return NULL;
+    /* A guard page at both ends: next to a mapping of the program the kernel would make one of the
+     * two, and whatever is done to the program's whole mapping would reach ours. */
+    long guarded = zio_syscall(SYS_mmap, NULL, bytes + 2 * ZIO__PAGE_BYTES, PROT_NONE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (guarded < 0 && guarded > -4096)
+        return NULL;
+    long pages = guarded + (long)ZIO__PAGE_BYTES;
+    if (zio_syscall(SYS_mprotect, pages, bytes, PROT_READ | PROT_WRITE) != 0) {
+        zio_syscall(SYS_munmap, guarded, bytes + 2 * ZIO__PAGE_BYTES);
+        return NULL;
+    }
     /* EINVAL where the kernel has no huge pages: then there is nothing to switch off. */
     zio_syscall(SYS_madvise, pages, bytes, MADV_NOHUGEPAGE);
     return (void *)pages;
@@ -37,7 +46,8 @@ void *zio_pages_alloc(size_t bytes) {
 
 void zio_pages_free(void *pages, size_t bytes) {
     if (pages)
-        zio_syscall(SYS_munmap, pages, zio__round_up(bytes, ZIO__PAGE_BYTES));
+        zio_syscall(SYS_munmap, (uintptr_t)pages - ZIO__PAGE_BYTES,
+                    zio__round_up(bytes, ZIO__PAGE_BYTES) + 2 * ZIO__PAGE_BYTES);
 }
 
 static void push_free(struct zio_slab *slab, void *object) {

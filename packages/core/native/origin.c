@@ -8,6 +8,7 @@
  * guards its lists and is never held during a system call. */
 #include <zio/error.h>
 #include <zio/origin.h>
+#include <zio/signals.h>
 #include <zio/syscall.h>
 
 #include "arena_internal.h"
@@ -48,8 +49,7 @@ static void release_pages(void *context, void *data, size_t bytes) {
 int zio_origin_pool_init(struct zio_origin_pool *pool, size_t limit_bytes) {
     zio__zero_bytes(pool, sizeof *pool);
     pool->limit_bytes = limit_bytes;
-    pool->memory =
-        (struct zio_origin_memory){.allocate = allocate_pages, .release = release_pages};
+    pool->memory = (struct zio_origin_memory){.allocate = allocate_pages, .release = release_pages};
     return zio_slab_init(&pool->headers, sizeof(struct zio_origin), 0);
 }
 
@@ -221,7 +221,7 @@ static bool charge(struct zio_origin_pool *pool, size_t bytes) {
     }
 }
 
-struct zio_origin *zio_origin_acquire(struct zio_origin_pool *pool, size_t bytes) {
+static struct zio_origin *acquire(struct zio_origin_pool *pool, size_t bytes) {
     uint32_t size_class = class_of(bytes);
     if (size_class == ZIO_ORIGIN_CLASSES)
         return NULL;
@@ -247,6 +247,13 @@ struct zio_origin *zio_origin_acquire(struct zio_origin_pool *pool, size_t bytes
     return origin;
 }
 
+struct zio_origin *zio_origin_acquire(struct zio_origin_pool *pool, size_t bytes) {
+    uint64_t signals = zio_signals_block();
+    struct zio_origin *origin = acquire(pool, bytes);
+    zio_signals_restore(signals);
+    return origin;
+}
+
 /* Back to the pool, which keeps at most a quarter of its limit warm. */
 static void recycle(struct zio_origin *origin) {
     struct zio_origin_pool *pool = origin->pool;
@@ -267,18 +274,22 @@ static void recycle(struct zio_origin *origin) {
 }
 
 /* Whoever drops the last reference of either kind sees the count become zero, and nobody else. */
-static void drop(struct zio_origin *origin, uint64_t reference) {
-    if (atomic_fetch_sub_explicit(&origin->references, reference, memory_order_acq_rel) ==
-        reference)
-        recycle(origin);
+static bool was_last(struct zio_origin *origin, uint64_t reference) {
+    return atomic_fetch_sub_explicit(&origin->references, reference, memory_order_acq_rel) ==
+           reference;
 }
 
 void zio_origin_release(struct zio_origin *origin) {
-    drop(origin, UINT64_C(1) << 32);
+    if (!was_last(origin, UINT64_C(1) << 32))
+        return;
+    uint64_t signals = zio_signals_block();
+    recycle(origin);
+    zio_signals_restore(signals);
 }
 
 void zio_origin_remove_view(struct zio_origin *origin) {
-    drop(origin, 1);
+    if (was_last(origin, 1))
+        recycle(origin);
 }
 
 bool zio_origin_is_movable(const struct zio_origin *origin) {

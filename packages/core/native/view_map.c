@@ -154,14 +154,25 @@ static int insert_piece(struct zio_view_map *map, const struct zio_view *piece,
     return result;
 }
 
-/* Nodes that suffice to insert a piece in each granule of the range: two more views for the first
- * and the last, one for each other; each splits at most a node a level, and a tree that grows
- * gains few levels. */
+/* Nodes that suffice to insert `pieces` pieces in address order where a tree has none. The first
+ * splits happen wherever the gap lies in its leaf, at most two a level; from then on the gap is at
+ * the end of a leaf, and each split leaves a full node behind. */
+static size_t nodes_for_pieces(const struct zio_view_tree *tree, uint64_t pieces) {
+    if (tree->height == 1 && tree->root->count + pieces <= ZIO__LEAF_MAX)
+        return 0;
+    if (pieces == 1)
+        return tree->height + 1;
+    return 2 * pieces / ZIO__LEAF_MAX + 4 * (tree->height + 2);
+}
+
 static size_t nodes_for_range(const struct zio_view_map *map, uint64_t start, uint64_t end) {
+    uint64_t granules =
+        ((end - 1) >> ZIO_VIEW_MAP_GRANULE_SHIFT) - (start >> ZIO_VIEW_MAP_GRANULE_SHIFT) + 1;
     size_t nodes = 0;
-    for (uint64_t at = start; at < end; at = granule_end(at, end))
-        nodes += tree_of(map, at)->height + 2;
-    return nodes + 8;
+    for (uint64_t i = 0; i < granules && i < ZIO_VIEW_MAP_STRIPES; i++)
+        nodes += nodes_for_pieces(tree_of(map, start + i * GRANULE_BYTES),
+                                  (granules - i - 1) / ZIO_VIEW_MAP_STRIPES + 1);
+    return nodes;
 }
 
 int zio_view_map_insert(struct zio_view_map *map, uint64_t start, uint64_t length,
@@ -179,8 +190,10 @@ int zio_view_map_insert(struct zio_view_map *map, uint64_t start, uint64_t lengt
     }
     if (zio__reserve_fill(&reserve, nodes_for_range(map, start, end), false) != 0)
         return ZIO_ENOMEM;
-    /* A piece may replace the last one of its own handle before the next is in: keep it. */
+    /* Carving over several granules cannot fail. It may remove the last piece of the handle that
+     * is inserted: this is kept meanwhile. */
     zio__tree_tell(tree_of(map, start), handle, true);
+    zio_view_map_carve(map, start, length);
     for (uint64_t at = start; at < end; at = granule_end(at, end)) {
         struct zio_view piece = whole;
         piece.start = at;

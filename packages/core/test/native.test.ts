@@ -28,10 +28,16 @@ describe("the C units, under AddressSanitizer and UndefinedBehaviorSanitizer", (
     ["abi_test", []],
     ["arena_test", []],
     ["origin_test", []],
-    ["map_test", []],
+    ["map_test", [seed]],
     ["lock_test", ["20000"]],
     ["threads_test", [seed, "20000"]],
   ])("%s passes", (name, args) => run(name, args, { sanitizers: memoryChecks }), 180_000);
+
+  test(
+    "map_test passes with nodes of 152 bytes",
+    () => run("map_test", [seed], { sanitizers: memoryChecks, flags: ["-DZIO_VIEW_NODE_BYTES=152"] }),
+    180_000,
+  );
 });
 
 describe("the C units with threads, under ThreadSanitizer", () => {

@@ -1,5 +1,7 @@
 /* What the model test does not reach: the filter's aliases, locks of sets, fork, large ranges,
- * arguments at the ends of the address space. */
+ * arguments at the ends of the address space, the nodes that a large insert takes.
+ *
+ * usage: map_test SEED */
 #include <zio/view_map.h>
 
 #include <pthread.h>
@@ -91,6 +93,49 @@ static void test_arguments(void) {
     ASSERT_EQUAL(atomic_load(&map.count), 0);
 }
 
+/* Leaves exactly `count` nodes to be had. */
+static void leave_nodes(size_t count, void **hoard, size_t *hoarded) {
+    while (*hoarded > 0 && map.nodes.free_count < map.nodes.reserve_count + count)
+        zio_slab_free(&map.nodes, hoard[--*hoarded]);
+    while (map.nodes.free_count > map.nodes.reserve_count + count)
+        ASSERT((hoard[(*hoarded)++] = zio_slab_alloc(&map.nodes)));
+}
+
+/* An insert over many granules takes its nodes beforehand. With a few more nodes at each attempt,
+ * the first that succeeds has hardly any beyond what it took: it must be whole all the same. */
+static void test_nodes_suffice(uint64_t *state) {
+    static void *hoard[1 << 16];
+    size_t hoarded = 0;
+    uint64_t base = UINT64_C(0x7f0000000000), granules = 64 * (1 + random_below(state, 40));
+    uint64_t views = UINT64_C(1) << random_below(state, 14);
+    for (uint64_t i = 0; i < views; i++) {
+        uint64_t start = base + random_below(state, granules * 512) * 4096;
+        ASSERT_EQUAL(zio_view_map_insert(&map, start, 2048, 1 + i, 0, 0), 0);
+    }
+    uint64_t start = base + random_below(state, granules * GRANULE);
+    uint64_t length = GRANULE * (1 + random_below(state, granules));
+    while (hoarded < 8192)
+        ASSERT((hoard[hoarded++] = zio_slab_alloc(&map.nodes)));
+    map.nodes.total_max = 1;
+    size_t taken = 0;
+    for (int result = ZIO_ENOMEM; result != 0; taken += 1 + taken / 16) {
+        ASSERT_COMPARE(taken, <, 8192);
+        uint64_t count = atomic_load(&map.count);
+        leave_nodes(taken, hoard, &hoarded);
+        result = zio_view_map_insert(&map, start, length, 9, 5, 3);
+        ASSERT(result == 0 || (result == ZIO_ENOMEM && atomic_load(&map.count) == count));
+    }
+    struct zio_view view;
+    uint64_t covered;
+    ASSERT_EQUAL(zio_view_map_check(&map), 0);
+    ASSERT_EQUAL(zio_view_map_translate(&map, start, length, &view, 1, &covered), 1);
+    ASSERT_EQUAL(view.length, length);
+    map.nodes.total_max = 0;
+    while (hoarded > 0)
+        zio_slab_free(&map.nodes, hoard[--hoarded]);
+    ASSERT_EQUAL(zio_view_map_carve(&map, 0, UINT64_MAX), 0);
+}
+
 static void *try_stripes(void *argument) {
     zio_stripes wanted = *(zio_stripes *)argument;
     return zio_view_map_lock_timed(&map, wanted, 2000000) ? argument : NULL;
@@ -140,11 +185,15 @@ static void test_fork(void) {
     pieces -= before;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    ASSERT_EQUAL(argc, 2);
+    uint64_t state = strtoull(argv[1], NULL, 10);
     ASSERT_EQUAL(zio_view_map_init(&map, &hooks), 0);
     test_filter();
     test_large_ranges();
     test_arguments();
+    for (int i = 0; i < 40; i++)
+        test_nodes_suffice(&state);
     test_locks();
     test_fork();
     zio_view_map_destroy(&map);

@@ -204,12 +204,16 @@ static void check_all(void) {
     }
 }
 
+/* Nodes kept from the tree, so that it runs out of memory. */
+static void *hoard[1 << 16];
+static size_t hoarded;
+
 /* Ranges are mostly short for a while, so that many views live, then longer, so that few do. */
 static uint64_t longest_shift = 1;
 
 static void random_range(int *from, int *to) {
     uint64_t longest = UINT64_C(1) << random_below(&state, longest_shift);
-    if (random_below(&state, 5000) == 0)
+    if (random_below(&state, hoarded ? 300 : 5000) == 0)
         longest = PLACES;
     *from = (int)random_below(&state, PLACES);
     *to = *from + 1 + (int)random_below(&state, longest);
@@ -218,9 +222,6 @@ static void random_range(int *from, int *to) {
 }
 
 /* Leaves `left` free nodes above the reserve and lets the slab grow no more; or the reverse. */
-static void *hoard[1 << 16];
-static size_t hoarded;
-
 static void exhaust(size_t left) {
     struct zio_slab *from = nodes();
     from->total_max = from->total_count;
@@ -275,7 +276,7 @@ int main(int argc, char **argv) {
     uint64_t failures = 0, most = 0;
     for (uint64_t i = 0; i < operations; i++) {
         if (random_below(&state, 10000) == 0)
-            exhaust(random_below(&state, random_below(&state, 2) ? 4 : 64));
+            exhaust(random_below(&state, UINT64_C(1) << random_below(&state, 11)));
         else if (random_below(&state, 1000) == 0)
             restore();
         failures += random_change() != 0;
