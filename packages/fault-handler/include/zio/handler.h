@@ -74,7 +74,7 @@ struct zio_handler {
  * zeroed memory the first time, and nobody else may start or stop it meanwhile. The uffd
  * must be open and outlive the handler. Blocks all signals of the caller around clone. 0 or
  * a negative code; on failure nothing is left behind. ZIO_EBUSY: it runs already.
- * ZIO_EINVAL: the caller has unshared its pid or time namespace; no thread can be started
+ * ZIO_EINVAL: the caller has unshared its pid namespace; no thread can be started
  * in this process any more. ZIO_EAGAIN: the user's process limit. */
 int zio_handler_start(struct zio_handler *handler, struct zio_uffd *uffd,
                       const struct zio_handler_ops *ops);
