@@ -42,8 +42,13 @@ export class StartedProgram {
   /** Kills the program and all that descends from it. */
   dispose(): void {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    for (const pid of descendantsOf(this.pid)) process.kill(pid, "SIGKILL");
-    this.child.kill("SIGKILL");
+    for (const pid of [...descendantsOf(this.pid), this.pid]) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
   }
 }
 
