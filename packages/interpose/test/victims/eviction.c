@@ -67,10 +67,11 @@ static void overwritten_for_real(void) {
 /* Views cleared by memset leave missing pages; whoever writes to one of them, the kernel, its
  * parent and its child see it. */
 static void cleared_then_written(void) {
-    struct memory source = memory_new(HEAP, 0, size), target = memory_new(HEAP, 0, size);
     static const size_t lengths[] = {1, 100, 4096, 9000};
     for (int i = 0; i < 48; i++) {
         size_t at = 5 * PAGE - 1000, n = lengths[i % 4];
+        /* new memory, as pages that were shared with a child cannot be taken away */
+        struct memory source = memory_new(HEAP, 0, size), target = memory_new(HEAP, 0, size);
         cover(&target, &source, i / 24 ? 1 : 0);
         memory_set(&target, 2443, i % 3 ? 0 : 9, 30 * PAGE);
         switch (i / 4 % 6) {
@@ -102,6 +103,8 @@ static void cleared_then_written(void) {
         need(waitpid(child, &status, 0) == child && status == 0, "waitpid");
         check_sent("target", &target);
         check("target", &target);
+        memory_free(&source, HEAP);
+        memory_free(&target, HEAP);
     }
 }
 
