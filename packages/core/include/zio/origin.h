@@ -4,8 +4,8 @@
  *
  * An origin has two kinds of references: *views* (pieces of application memory that show
  * its bytes) and *holds* (an IO in flight, or the thread that still fills it). When both
- * are zero it returns to its pool by itself. Thread-safe; not async-signal-safe; no
- * errno. After fork a child may go on using the pool it inherited (the memory is private)
+ * are zero it returns to its pool by itself. Thread-safe; acquire, hold and release are
+ * async-signal-safe (they block signals while they hold a lock of the pool); no errno. After fork a child may go on using the pool it inherited (the memory is private)
  * once zio_origin_pool_after_fork has reset the locks. */
 #ifndef ZIO_ORIGIN_H
 #define ZIO_ORIGIN_H
@@ -80,8 +80,10 @@ static inline void zio_origin_hold(struct zio_origin *origin) {
 static inline void zio_origin_add_view(struct zio_origin *origin) {
   atomic_fetch_add_explicit(&origin->references, 1, memory_order_relaxed);
 }
-void zio_origin_release(struct zio_origin *origin);     /* drops a hold */
-void zio_origin_remove_view(struct zio_origin *origin); /* drops a view */
+/* Drops a hold. */
+void zio_origin_release(struct zio_origin *origin);
+/* Drops a view. Signals are blocked, as around every lock of a view map. */
+void zio_origin_remove_view(struct zio_origin *origin);
 
 /* True when no hold exists (but that of a waiting filler) and no byte is shown twice, so
  * that pages wholly below `filled` may be moved out. The caller must exclude new references meanwhile. */
