@@ -68,16 +68,6 @@ __asm__(".text\n"
 
 enum { SIG_SET_BYTES = 8, SET_MASK = 2 /* SIG_SETMASK */ };
 
-uint64_t zio__signals_block(void) {
-    uint64_t all = ~UINT64_C(0), former = 0;
-    zio_syscall(SYS_rt_sigprocmask, SET_MASK, &all, &former, SIG_SET_BYTES);
-    return former;
-}
-
-void zio__signals_restore(uint64_t mask) {
-    zio_syscall(SYS_rt_sigprocmask, SET_MASK, &mask, 0, SIG_SET_BYTES);
-}
-
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif

@@ -72,11 +72,11 @@ int zio_handler_start(struct zio_handler *handler, struct zio_uffd *uffd,
     if (code == 0)
         code = zio_uffd_register(uffd, (uintptr_t)handler->doorbell, DOORBELL_BYTES);
     if (code == 0) {
-        uint64_t mask = zio__signals_block();
+        uint64_t mask = zio_signals_block();
         long tid = zio__clone(ZIO__CLONE_THREAD_FLAGS, handler->stack + HANDLER_STACK_BYTES,
                               &handler->thread, &handler->thread, thread_pointer(handler),
                               zio__handler_main, handler);
-        zio__signals_restore(mask);
+        zio_signals_restore(mask);
         code = tid < 0 ? (int)tid : 0;
     }
     if (code != 0) {

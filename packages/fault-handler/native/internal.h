@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <zio/handler.h>
+#include <zio/signals.h>
 #include <zio/uffd.h>
 
 /* Runs entry(argument) as a new thread or process on the given stack (`stack_top` is the
@@ -26,10 +27,6 @@ enum {
 /* For functions that never return: AddressSanitizer would never forget their frames, and the
  * stack is given back to the kernel and comes again as something else. */
 #define ZIO__NEVER_RETURNS __attribute__((no_sanitize("address"), noreturn))
-
-/* Blocks every signal of the calling thread; returns the former mask for the other call. */
-uint64_t zio__signals_block(void);
-void zio__signals_restore(uint64_t mask);
 
 /* Closes every descriptor of the calling thread's own table but one (-1: all). */
 void zio__close_all_but(int fd);

@@ -111,7 +111,7 @@ int zio__seccomp_rehearse(uint32_t disabled) {
                                   .thread_stack = memory + REHEARSAL_STACK_BYTES,
                                   .page = memory + 2 * REHEARSAL_STACK_BYTES};
     /* With its signals blocked, a filter that traps ends the child too. */
-    uint64_t mask = zio__signals_block();
+    uint64_t mask = zio_signals_block();
     long child = zio__clone(CLONE_VM | CLONE_VFORK, memory + REHEARSAL_STACK_BYTES, 0, 0, 0,
                             child_main, &rehearsal);
     int status = -1;
@@ -123,7 +123,7 @@ int zio__seccomp_rehearse(uint32_t disabled) {
         if (code != child)
             status = -1;
     }
-    zio__signals_restore(mask);
+    zio_signals_restore(mask);
     zio_pages_free(memory, 2 * REHEARSAL_STACK_BYTES + 4096);
     return status == 0 ? 0 : ZIO_EPERM;
 }

@@ -10,7 +10,7 @@
 #endif
 
 /* How often to look whether the map has settled when nobody reads events any more. */
-enum { WITHOUT_READER = 1000 };
+enum { WITHOUT_READER = 1000, DRAIN_WAIT_NS = 50000 };
 
 static void view_added(void *context, zio_handle handle) {
     (void)context;
@@ -70,8 +70,13 @@ void zio_tracker_after_mlockall(struct zio_tracker *tracker) {
         zio_syscall(SYS_munlock, tracker->scratch, ZIO__SCRATCH_BYTES);
 }
 
+/* Nobody else may come by to apply events: a program that only frees fills the queue. */
+static void drain_now(void *context) {
+    zio__drain_timed(context, DRAIN_WAIT_NS);
+}
+
 static const struct zio_handler_ops *handler_ops(struct zio_tracker *tracker) {
-    static struct zio_handler_ops ops = {.fault = zio__on_fault};
+    static struct zio_handler_ops ops = {.fault = zio__on_fault, .drain = drain_now};
     ops.context = tracker;
     return &ops;
 }
@@ -99,7 +104,7 @@ bool zio_tracker_ready(struct zio_tracker *tracker) {
         return zio_tracker_is_owner(tracker);
     if (state != ZIO_TRACKER_IDLE || !zio_tracker_is_owner(tracker))
         return false;
-    uint64_t signals = zio__signals_block();
+    uint64_t signals = zio_signals_block();
     zio_lock_exclusive(&tracker->lifecycle);
     state = atomic_load(&tracker->state);
     if (state == ZIO_TRACKER_IDLE) {
@@ -107,7 +112,7 @@ bool zio_tracker_ready(struct zio_tracker *tracker) {
         atomic_store_explicit(&tracker->state, state, memory_order_release);
     }
     zio_unlock_exclusive(&tracker->lifecycle);
-    zio__signals_restore(signals);
+    zio_signals_restore(signals);
     return state == ZIO_TRACKER_ACTIVE;
 }
 
@@ -145,34 +150,43 @@ static void touch_everything(struct zio_tracker *tracker) {
     }
 }
 
-void zio_tracker_fork_prepare(struct zio_tracker *tracker) {
-    uint64_t signals = zio__signals_block();
-    zio_lock_exclusive(&tracker->lifecycle);
-    tracker->fork_signals = signals;
-    tracker->fork_locks = false;
-    int state = atomic_load(&tracker->state);
-    if (!zio_tracker_is_owner(tracker))
-        return;
-    if (state == ZIO_TRACKER_LOST && tracker->handler_runs)
-        touch_everything(tracker);
-    for (bool done = false; !done;) {
-        if (state == ZIO_TRACKER_ACTIVE)
-            zio__drain(tracker);
+/* Whether every view became memory, with all stripes locked then. The descriptor may turn out to
+ * be lost; then the handler, which is not, serves what we touch. `attempts` bounds the wait for a
+ * map that changes. */
+static bool settle_and_lock(struct zio_tracker *tracker, int attempts) {
+    for (int attempt = 0;; attempt++) {
+        int state = atomic_load(&tracker->state), code = 0;
+        if (state == ZIO_TRACKER_LOST && tracker->handler_runs)
+            touch_everything(tracker);
+        zio__drain(tracker);
         zio_view_map_lock(&tracker->map, 0, ~UINT64_C(0));
-        if (state != ZIO_TRACKER_ACTIVE)
-            break;
-        int code = zio_uffd_probe(&tracker->uffd);
+        if (tracker->uffd.fd < 0 || atomic_load(&tracker->map.count) == 0)
+            return true;
+        code = zio_uffd_probe(&tracker->uffd);
+        if (code == ZIO_EBADF && state == ZIO_TRACKER_LOST)
+            return true;
         if (code == ZIO_EBADF)
-            break;
-        done =
-            code == 0 && zio_handler_is_quiet(&tracker->handler) && fill_everything(tracker) == 0;
-        if (done)
-            break;
+            atomic_store(&tracker->state, ZIO_TRACKER_LOST);
+        else if (code == 0 && zio_handler_is_quiet(&tracker->handler) &&
+                 fill_everything(tracker) == 0)
+            return true;
+        if (attempt >= attempts)
+            return false;
         zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
         zio__pause(50000);
     }
+}
+
+void zio_tracker_fork_prepare(struct zio_tracker *tracker) {
+    zio__prefault_stack();
+    uint64_t signals = zio_signals_block();
+    zio_lock_exclusive(&tracker->lifecycle);
+    tracker->fork_signals = signals;
+    tracker->fork_locks = zio_tracker_is_owner(tracker);
+    if (!tracker->fork_locks)
+        return;
+    settle_and_lock(tracker, INT_MAX);
     zio_lock_exclusive(&tracker->draining);
-    tracker->fork_locks = true;
 }
 
 void zio_tracker_fork_parent(struct zio_tracker *tracker) {
@@ -182,7 +196,7 @@ void zio_tracker_fork_parent(struct zio_tracker *tracker) {
         zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
     }
     zio_unlock_exclusive(&tracker->lifecycle);
-    zio__signals_restore(signals);
+    zio_signals_restore(signals);
 }
 
 static void forget_lock(struct zio_lock *lock) {
@@ -194,6 +208,7 @@ void zio_tracker_fork_child(struct zio_tracker *tracker) {
     uint64_t signals = tracker->fork_signals;
     if (tracker->fork_locks) {
         own(tracker);
+        atomic_fetch_add(&tracker->cuts, 1);
         zio_view_map_after_fork(&tracker->map);
         zio_origin_pool_after_fork(&tracker->pool);
         zio_handler_after_fork(&tracker->handler);
@@ -212,30 +227,15 @@ void zio_tracker_fork_child(struct zio_tracker *tracker) {
             atomic_store(&tracker->state, ZIO_TRACKER_IDLE);
     }
     forget_lock(&tracker->lifecycle);
-    zio__signals_restore(signals);
+    zio_signals_restore(signals);
 }
 
 void zio_tracker_quiesce(struct zio_tracker *tracker) {
-    tracker->fork_signals = zio__signals_block();
+    zio__prefault_stack();
+    tracker->fork_signals = zio_signals_block();
     zio_lock_exclusive(&tracker->lifecycle);
     if (tracker->handler_runs && zio_tracker_is_owner(tracker))
         zio_handler_stop(&tracker->handler);
-}
-
-/* Whether every view became memory. `attempts` bounds the wait for a changing map. */
-static bool settle(struct zio_tracker *tracker, int attempts) {
-    int code = ZIO_EAGAIN;
-    while (code == ZIO_EAGAIN && attempts-- > 0) {
-        zio__drain(tracker);
-        zio_view_map_lock(&tracker->map, 0, ~UINT64_C(0));
-        code = zio_uffd_probe(&tracker->uffd);
-        if (code == 0)
-            code = zio_handler_is_quiet(&tracker->handler) ? fill_everything(tracker) : ZIO_EAGAIN;
-        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
-        if (code == ZIO_EAGAIN)
-            zio__pause(50000);
-    }
-    return code == 0;
 }
 
 /* The kernel forgets the registrations when the descriptor goes, and wakes whoever waits. */
@@ -248,24 +248,33 @@ static void close_down(struct zio_tracker *tracker) {
 void zio_tracker_resume(struct zio_tracker *tracker) {
     uint64_t signals = tracker->fork_signals;
     if (tracker->handler_runs && zio_tracker_is_owner(tracker) &&
-        zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker)) != 0)
-        settle(tracker, WITHOUT_READER), close_down(tracker);
+        zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker)) != 0) {
+        settle_and_lock(tracker, WITHOUT_READER);
+        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+        close_down(tracker);
+    }
     zio_unlock_exclusive(&tracker->lifecycle);
-    zio__signals_restore(signals);
+    zio_signals_restore(signals);
 }
 
 void zio_tracker_shut_down(struct zio_tracker *tracker) {
     if (!zio_tracker_is_owner(tracker))
         return;
-    uint64_t signals = zio__signals_block();
+    zio__prefault_stack();
+    uint64_t signals = zio_signals_block();
     zio_lock_exclusive(&tracker->lifecycle);
-    int state = atomic_exchange(&tracker->state, ZIO_TRACKER_LOST); /* no view is added */
-    if (state == ZIO_TRACKER_ACTIVE && settle(tracker, INT_MAX)) {
-        zio_handler_stop(&tracker->handler);
-        close_down(tracker);
-    } else if (state != ZIO_TRACKER_LOST && !tracker->handler_runs) {
+    if (tracker->handler_runs) {
+        /* No view is added from here on; the handler serves and reads until the last is gone. */
+        settle_and_lock(tracker, INT_MAX);
+        bool lost = atomic_exchange(&tracker->state, ZIO_TRACKER_LOST) == ZIO_TRACKER_LOST;
+        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+        if (!lost) {
+            zio_handler_stop(&tracker->handler);
+            close_down(tracker);
+        }
+    } else {
         atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
     }
     zio_unlock_exclusive(&tracker->lifecycle);
-    zio__signals_restore(signals);
+    zio_signals_restore(signals);
 }

@@ -15,13 +15,15 @@ enum { WHOLE_MAPPING_BYTES = 8 << 20 };
 
 static bool empty_scratch(struct zio_tracker *tracker) {
     uint64_t scratch = zio__address(tracker->scratch);
-    if (zio_uffd_unregister(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) != 0)
-        return false;
+    zio_uffd_unregister(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES);
     /* mlockall(2) reaches the scratch pages too. */
     bool empty = zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED) == 0 ||
                  zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED_LOCKED) == 0;
     tracker->scratch_used = empty ? 0 : ZIO__SCRATCH_BYTES;
-    return zio_uffd_register(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) == 0 && empty;
+    bool registered = zio_uffd_register(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) == 0;
+    if (!registered)
+        tracker->scratch_used = ZIO__SCRATCH_BYTES; /* try again with the next eviction */
+    return registered && empty;
 }
 
 static int evict_by_moving(struct zio_tracker *tracker, uint64_t start, uint64_t length,
@@ -66,21 +68,29 @@ static int evict_by_advice(struct zio_tracker *tracker, uint64_t start, uint64_t
     return 0;
 }
 
+void zio__registration_range(const struct zio_mapping *mapping, uint64_t start, uint64_t end,
+                             uint64_t *first, uint64_t *last) {
+    uint64_t granule = UINT64_C(1) << ZIO_VIEW_MAP_GRANULE_SHIFT;
+    *first = mapping->start;
+    *last = mapping->end;
+    if (mapping->end - mapping->start > WHOLE_MAPPING_BYTES) {
+        *first = zio__max(mapping->start, start & ~(granule - 1));
+        *last = zio__min(mapping->end, (end + granule - 1) & ~(granule - 1));
+    }
+}
+
 /* Registers what surrounds [start, end). *end is clipped to the mapping. */
 static int prepare_mapping(struct zio_tracker *tracker, uint64_t start, uint64_t *end) {
     struct zio_mapping mapping;
-    uint64_t granule = UINT64_C(1) << ZIO_VIEW_MAP_GRANULE_SHIFT;
+    uint64_t first, last;
     int code = zio_mapping_query(&tracker->uffd, start, &mapping);
     if (code != 0)
         return code;
     if (!mapping.private_anonymous || !mapping.writable || !mapping.readable || mapping.grows_down)
         return ZIO_ENOTSUP;
     *end = zio__min(*end, mapping.end);
-    if (mapping.end - mapping.start > WHOLE_MAPPING_BYTES) {
-        mapping.start = zio__max(mapping.start, start & ~(granule - 1));
-        mapping.end = zio__min(mapping.end, (*end + granule - 1) & ~(granule - 1));
-    }
-    return zio_uffd_register(&tracker->uffd, mapping.start, mapping.end - mapping.start);
+    zio__registration_range(&mapping, start, *end, &first, &last);
+    return zio_uffd_register(&tracker->uffd, first, last - first);
 }
 
 /* Evicts [start, end), which no view overlaps. Returns the bytes evicted from start on. */

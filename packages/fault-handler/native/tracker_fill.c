@@ -90,6 +90,19 @@ int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigne
     return 0;
 }
 
+/* The page cannot be filled. Unmapped: nothing can see it, its views go (0). Otherwise it lost its
+ * registration in a way we do not know: it gets it back, and the fill is tried again (0, once). */
+static int give_up_page(struct zio_tracker *tracker, uint64_t page) {
+    struct zio_mapping mapping;
+    uint64_t filled;
+    if (zio_mapping_query(&tracker->uffd, page, &mapping) != ZIO_ENOENT &&
+        zio_uffd_register(&tracker->uffd, page, ZIO__PAGE) == 0 &&
+        zio__fill(tracker, page, page + ZIO__PAGE, tracker->compose_locked, &filled) == ZIO_EAGAIN)
+        return ZIO_EAGAIN;
+    zio__carve(tracker, page, ZIO__PAGE);
+    return 0;
+}
+
 int zio__fill_all(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
     struct zio_view view;
     uint64_t filled;
@@ -103,11 +116,8 @@ int zio__fill_all(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
         at = zio__page_down(view.start);
         code = zio__fill(tracker, at, end, tracker->compose_locked, &filled);
         at += filled;
-        if (code == ZIO_ENOENT) { /* not mapped any more: nothing can see it */
-            zio__carve(tracker, at, ZIO__PAGE);
-            at += ZIO__PAGE;
-            code = 0;
-        }
+        if (code == ZIO_ENOENT)
+            code = give_up_page(tracker, at);
     }
     zio_unlock_exclusive(&tracker->compose_lock);
     return code;
@@ -131,8 +141,8 @@ static int resolve_view(struct zio_tracker *tracker, const struct zio_view *view
     int code = zio__fill(tracker, page, end, tracker->compose, filled);
     if (*filled > 0) {
         zio_tracker_count(tracker, ZIO_COUNT_faults, 1);
-        if (tracker->fault_hook)
-            tracker->fault_hook(tracker->fault_context, view->tag, *filled);
+        if (tracker->listener.touched)
+            tracker->listener.touched(tracker->listener.context, view->tag, *filled);
         return 0;
     }
     return code;
@@ -150,12 +160,35 @@ static int resolve_untracked(struct zio_tracker *tracker, uint64_t page, uint64_
     return *filled > 0 ? 0 : code;
 }
 
+/* Memory around which no view is left pays for its registration with every page it touches first:
+ * the kernel gets it back. True: done, and whoever waited there has been woken. */
+static bool forget_registration(struct zio_tracker *tracker, uint64_t page) {
+    struct zio_mapping mapping;
+    uint64_t start, end;
+    if (zio_view_map_may_hold(&tracker->map, page, 1) ||
+        zio_mapping_query(&tracker->uffd, page, &mapping) != 0 || !mapping.private_anonymous)
+        return false;
+    zio__registration_range(&mapping, page, page + ZIO__PAGE, &start, &end);
+    zio_stripes stripes = zio_view_map_stripes(start, end - start);
+    if (zio_view_map_may_hold(&tracker->map, start, end - start) ||
+        !zio_view_map_lock_timed(&tracker->map, stripes, LOCK_WAIT_NS))
+        return false;
+    bool forgotten = !zio_view_map_may_hold(&tracker->map, start, end - start) &&
+                     zio_uffd_unregister(&tracker->uffd, start, end - start) == 0;
+    zio_view_map_unlock(&tracker->map, 0, stripes);
+    if (forgotten)
+        zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
+    return forgotten;
+}
+
 int zio__on_fault(void *context, uint64_t page, uint64_t flags, uint32_t thread) {
     struct zio_tracker *tracker = context;
     (void)flags;
     (void)thread;
     if (!zio__drain_timed(tracker, LOCK_WAIT_NS))
         return ZIO_EAGAIN;
+    if (forget_registration(tracker, page))
+        return 0;
     uint64_t granule = UINT64_C(1) << ZIO_VIEW_MAP_GRANULE_SHIFT;
     zio_stripes stripe = zio_view_map_stripes(page, 1);
     if (!zio_view_map_lock_timed(&tracker->map, stripe, LOCK_WAIT_NS))

@@ -80,6 +80,14 @@ int zio__fill_all(struct zio_tracker *tracker, uint64_t start, uint64_t end);
  * and the caller inserts views over all of it. *refusals counts down. */
 uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals);
 
+/* What is registered for views in [start, end): small mappings whole, large ones in granules. */
+void zio__registration_range(const struct zio_mapping *mapping, uint64_t start, uint64_t end,
+                             uint64_t *first, uint64_t *last);
+
+/* A coroutine's stack may lie in memory that we serve: makes what a locked section can use of it
+ * resident. Before any stripe is locked. */
+void zio__prefault_stack(void);
+
 /* The fault callback of the handler thread. */
 int zio__on_fault(void *context, uint64_t page, uint64_t flags, uint32_t thread);
 

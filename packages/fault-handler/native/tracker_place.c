@@ -12,7 +12,6 @@ struct deferred_copy {
 struct pass {
     struct zio_tracker *tracker;
     struct zio__section section;
-    uint16_t site;
     bool sharing; /* the bytes are shown elsewhere too */
     int refusals;
     int count, deferred_count;
@@ -40,9 +39,8 @@ static uint64_t bytes_of(const struct zio_view *view, uint64_t at) {
                : 0;
 }
 
-static void pass_init(struct pass *pass, struct zio_tracker *tracker, uint16_t site, bool sharing) {
+static void pass_init(struct pass *pass, struct zio_tracker *tracker, bool sharing) {
     pass->tracker = tracker;
-    pass->site = site;
     pass->sharing = sharing;
     pass->refusals = ZIO__REFUSALS;
     pass->count = pass->deferred_count = 0;
@@ -61,7 +59,7 @@ static void insert_views(struct pass *pass, int first, int last, uint64_t start,
         if (pass->sharing && view->handle)
             atomic_store_explicit(&zio__origin(view->handle)->shared, 1, memory_order_release);
         if (zio_view_map_insert(&pass->tracker->map, from, to - from, view->handle, offset,
-                                pass->site) == 0) {
+                                view->tag) == 0) {
             pass->placed += to - from;
         } else {
             zio_tracker_count(pass->tracker, ZIO_COUNT_out_of_memory, 1);
@@ -136,7 +134,7 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
     uint64_t start = zio__address(destination);
     if (length == 0)
         return 0;
-    pass_init(&pass, tracker, site, false);
+    pass_init(&pass, tracker, false);
     if (!zio__begin(tracker, &pass.section, 0, zio_view_map_stripes(start, length), false)) {
         zio__copy_bytes(destination, origin->data + offset, length);
         zio_tracker_count(tracker, ZIO_COUNT_copied_bytes, length);
@@ -146,19 +144,27 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
     pass.views[0] = (struct zio_view){.start = start,
                                       .length = length,
                                       .handle = (zio_handle)(uintptr_t)origin,
-                                      .offset = offset};
+                                      .offset = offset,
+                                      .tag = site};
     place_run(&pass, 0, 1);
     zio__end(tracker, &pass.section);
     run_deferred(&pass);
     return pass.placed;
 }
 
+static void count_elided(const struct pass *pass) {
+    const struct zio_tracker_listener *listener = &pass->tracker->listener;
+    zio_tracker_count(pass->tracker, ZIO_COUNT_elided_bytes, pass->placed);
+    if (listener->elided)
+        listener->elided(listener->context, pass->views[pass->count / 2].tag, pass->placed);
+}
+
 /* One pass over disjoint ranges. Returns the bytes dealt with, or 0. */
 static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t from,
-                              uint64_t length, uint16_t site) {
+                              uint64_t length) {
     struct pass pass;
     uint64_t covered;
-    pass_init(&pass, tracker, site, true);
+    pass_init(&pass, tracker, true);
     if (!zio__begin(tracker, &pass.section, zio_view_map_stripes(from, length),
                     zio_view_map_stripes(to, length), false))
         return 0;
@@ -187,7 +193,7 @@ static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t
     zio__end(tracker, &pass.section);
     run_deferred(&pass);
     release_views(&pass);
-    zio_tracker_count(tracker, ZIO_COUNT_elided_bytes, pass.placed);
+    count_elided(&pass);
     return covered;
 }
 
@@ -282,11 +288,11 @@ static int join_holes(struct pass *pass, int count, const struct holes *holes) {
 }
 
 static bool copy_overlapping_once(struct zio_tracker *tracker, uint64_t to, uint64_t from,
-                                  uint64_t length, uint16_t site, bool *retry) {
+                                  uint64_t length, bool *retry) {
     struct pass pass;
     struct holes holes, now;
     uint64_t covered;
-    pass_init(&pass, tracker, site, true);
+    pass_init(&pass, tracker, true);
     holes.saved = NULL;
     *retry = false;
     if (!save_holes(&pass, from, length, &holes))
@@ -314,7 +320,7 @@ static bool copy_overlapping_once(struct zio_tracker *tracker, uint64_t to, uint
     if (pass.count > 0) {
         run_deferred(&pass);
         release_views(&pass);
-        zio_tracker_count(tracker, ZIO_COUNT_elided_bytes, pass.placed);
+        count_elided(&pass);
     }
     if (holes.saved)
         zio_origin_release(holes.saved);
@@ -322,10 +328,10 @@ static bool copy_overlapping_once(struct zio_tracker *tracker, uint64_t to, uint
 }
 
 static bool copy_overlapping(struct zio_tracker *tracker, uint64_t to, uint64_t from,
-                             uint64_t length, uint16_t site) {
+                             uint64_t length) {
     bool retry = true;
     for (int attempt = 0; retry && attempt < OVERLAP_ATTEMPTS; attempt++)
-        if (copy_overlapping_once(tracker, to, from, length, site, &retry))
+        if (copy_overlapping_once(tracker, to, from, length, &retry))
             return true;
     zio_tracker_count(tracker, ZIO_COUNT_overlap, 1);
     zio_tracker_materialise(tracker, (const void *)(uintptr_t)zio__min(to, from),
@@ -334,14 +340,14 @@ static bool copy_overlapping(struct zio_tracker *tracker, uint64_t to, uint64_t 
 }
 
 bool zio_tracker_copy(struct zio_tracker *tracker, void *destination, const void *source,
-                      size_t length, uint16_t site) {
+                      size_t length) {
     uint64_t to = zio__address(destination), from = zio__address(source);
     if (to == from)
         return true;
     if (to < from + length && from < to + length)
-        return copy_overlapping(tracker, to, from, length, site);
+        return copy_overlapping(tracker, to, from, length);
     for (uint64_t done = 0; done < length;) {
-        uint64_t step = copy_disjoint(tracker, to + done, from + done, length - done, site);
+        uint64_t step = copy_disjoint(tracker, to + done, from + done, length - done);
         if (step == 0) {
             if (done == 0)
                 return false;

@@ -264,15 +264,22 @@ static long issue(const struct zio_map_call *call) {
     return zio_syscall6(call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
-/* Registers again what one unregister call gave up, mapping by mapping: a single call
- * refuses a range with a gap or with another kind of memory in it. */
+/* Registers again what one unregister call gave up, mapping by mapping: a single call refuses a
+ * range with a gap or with another kind of memory in it. What turns out to be unmapped (mmap may
+ * fail after it cut) loses its views. */
 static void register_pieces(struct zio_tracker *tracker, uint64_t from, uint64_t to) {
     if (zio_uffd_register(&tracker->uffd, from, to - from) == 0)
         return;
     struct zio_mapping mapping;
-    while (from < to && zio_mapping_query(&tracker->uffd, from, &mapping) == 0) {
-        uint64_t end = zio__min(mapping.end, to);
-        zio_uffd_register(&tracker->uffd, from, end - from);
+    while (from < to) {
+        uint64_t end = from + ZIO__PAGE;
+        int code = zio_mapping_query(&tracker->uffd, from, &mapping);
+        if (code == 0) {
+            end = zio__min(mapping.end, to);
+            code = zio_uffd_register(&tracker->uffd, from, end - from);
+        }
+        if (code != 0)
+            zio__carve(tracker, from, end - from);
         from = end;
     }
 }

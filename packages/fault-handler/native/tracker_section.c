@@ -18,9 +18,7 @@ void zio__pause(uint64_t nanoseconds) {
     zio_syscall(SYS_nanosleep, &time, 0);
 }
 
-/* A coroutine's stack may lie in memory that we serve; a fault on it inside the section
- * would wait for ourselves. Touch what the section can use. */
-static __attribute__((noinline)) void prefault_stack(void) {
+__attribute__((noinline)) void zio__prefault_stack(void) {
     volatile unsigned char area[ZIO__STACK_BYTES];
     for (size_t i = 0; i < sizeof area; i += 1024)
         area[i] = 0;
@@ -66,6 +64,7 @@ static bool is_expected(struct zio_tracker *tracker, const struct zio_event *eve
 }
 
 void zio__carve(struct zio_tracker *tracker, uint64_t start, uint64_t length) {
+    atomic_fetch_add_explicit(&tracker->cuts, 1, memory_order_release);
     while (zio_view_map_carve(&tracker->map, start, length) == ZIO_ENOMEM)
         zio__pause(1000000);
 }
@@ -151,10 +150,10 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
     if (atomic_load_explicit(&tracker->state, memory_order_acquire) != ZIO_TRACKER_ACTIVE ||
         !zio_tracker_is_owner(tracker))
         return false;
-    prefault_stack();
+    zio__prefault_stack();
     section->shared = shared;
     section->exclusive = exclusive;
-    section->signals = zio__signals_block();
+    section->signals = zio_signals_block();
     int code = 0;
     for (int attempt = 0; patient || attempt < ZIO__ATTEMPTS; attempt++) {
         zio__drain(tracker);
@@ -170,7 +169,7 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
         if (code != 0)
             zio__pause(50000);
     }
-    zio__signals_restore(section->signals);
+    zio_signals_restore(section->signals);
     if (code == ZIO_EBADF) {
         int active = ZIO_TRACKER_ACTIVE;
         atomic_compare_exchange_strong(&tracker->state, &active, ZIO_TRACKER_LOST);
@@ -183,5 +182,5 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
 
 void zio__end(struct zio_tracker *tracker, struct zio__section *section) {
     zio_view_map_unlock(&tracker->map, section->shared, section->exclusive);
-    zio__signals_restore(section->signals);
+    zio_signals_restore(section->signals);
 }

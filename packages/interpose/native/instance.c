@@ -2,6 +2,7 @@
  * for views and no thread is started here: that waits for the first large input. */
 #include "instance.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -9,6 +10,7 @@
 #include <zio/syscall.h>
 
 #include "hooks/hook_table.h"
+#include "hooks/process.h"
 #include "kernel_storage.h"
 #include "policy.h"
 #include "thread_state.h"
@@ -26,7 +28,20 @@ static void turn_off(const char *why) {
     zio__log("zio is off: ", why);
 }
 
+static void turn_off_unavailable(const char *reason) {
+    char text[sizeof zio__tracker.reason.text + 16];
+    size_t length = 0;
+    for (const char *from = "unavailable: "; *from; from++)
+        text[length++] = *from;
+    while (*reason && length < sizeof text - 1)
+        text[length++] = *reason++;
+    text[length] = 0;
+    turn_off(text);
+}
+
 void zio__turn_off(const char *why) {
+    if (!zio_tracker_is_owner(&zio__tracker))
+        return;
     atomic_store(&zio__on, false);
     zio_tracker_shut_down(&zio__tracker);
     turn_off(why);
@@ -67,7 +82,8 @@ static const char *refusal(void) {
 }
 
 bool zio__ready(void) {
-    if (!atomic_load_explicit(&zio__on, memory_order_acquire))
+    if (!atomic_load_explicit(&zio__on, memory_order_acquire) ||
+        !zio_tracker_is_owner(&zio__tracker))
         return false;
     bool was_idle =
         atomic_load_explicit(&zio__tracker.state, memory_order_relaxed) == ZIO_TRACKER_IDLE;
@@ -86,13 +102,13 @@ bool zio__ready(void) {
     }
     if (atomic_load(&zio__tracker.state) == ZIO_TRACKER_UNAVAILABLE) {
         atomic_store(&zio__on, false);
-        turn_off(zio__tracker.reason.text[0] ? zio__tracker.reason.text
-                                             : "unavailable: out of memory");
+        turn_off_unavailable(zio__tracker.reason.text[0] ? zio__tracker.reason.text
+                                                         : "out of memory");
     }
     return false;
 }
 
-static void before_fork(void) {
+void zio__before_fork(void) {
     zio_tracker_fork_prepare(&zio__tracker);
 }
 
@@ -105,19 +121,26 @@ static void after_fork_in_child(void) {
     zio__stats_open();
 }
 
-void zio__around_fork_before(void) {
-    before_fork();
-}
-
-void zio__around_fork_after(bool child) {
+void zio__after_fork(bool child) {
     if (child)
         after_fork_in_child();
     else
         after_fork_in_parent();
 }
 
+/* A block's size is asked of the allocator that frees it, or not at all: glibc's would read another
+ * allocator's header. */
+static void check_allocator(void) {
+    Dl_info freeing, measuring;
+    if (!dladdr((void *)zio__real.free, &freeing) ||
+        !dladdr((void *)zio__real.malloc_usable_size, &measuring) ||
+        freeing.dli_fbase != measuring.dli_fbase)
+        zio__real.malloc_usable_size = NULL;
+}
+
 __attribute__((constructor(101))) static void set_up(void) {
     zio__resolve_real();
+    check_allocator();
     zio__settings_read(&zio__settings);
     if (zio__missing_real() || zio__settings.policy == ZIO_POLICY_OFF) {
         turn_off(zio__missing_real() ? "unavailable: libc lacks a required function" : "off");
@@ -125,7 +148,7 @@ __attribute__((constructor(101))) static void set_up(void) {
     }
     if (zio_tracker_init(&zio__tracker, zio__settings.memory_limit, zio__settings.disabled,
                          private_counters) != 0 ||
-        pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
+        pthread_atfork(zio__before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
         turn_off("unavailable: out of memory");
         return;
     }

@@ -38,6 +38,12 @@ static inline bool zio__is_small(size_t length) {
                             1);
 }
 
+/* Whether anything is tracked, or may be: also while zIO is ending. */
+static inline bool zio__is_tracking(void) {
+    return atomic_load_explicit(&zio__on, memory_order_acquire) ||
+           atomic_load_explicit(&zio__tracker.map.count, memory_order_acquire) != 0;
+}
+
 /* Whether views may be made now by this thread; starts the tracker. When userfaultfd turns
  * out to be unusable, every hook becomes a plain call from then on. */
 bool zio__ready(void);

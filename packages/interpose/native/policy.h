@@ -1,7 +1,7 @@
-/* The policy: for each IO and copy, is elision likely to pay? Sites are return addresses of
- * hooks. Constant memory, no lock. Numbers are 16-bit site tags that views carry, so that a
- * fault is charged to the site that made the view; 0 is "unknown". Thread-safe,
- * async-signal-safe. */
+/* The policy: is it likely to pay to direct an input into an origin? A site is the return address
+ * of an input hook together with the size asked for; views carry its number through every copy,
+ * so that what is saved and what is touched is put to the account of the input that began it.
+ * Constant memory, no lock. Thread-safe, async-signal-safe. */
 #ifndef ZIO_POLICY_H
 #define ZIO_POLICY_H
 
@@ -13,13 +13,12 @@ void zio__policy_set_up(void);
 /* The smallest call that the policy wants to hear of, in bytes. */
 size_t zio__policy_threshold(void);
 
-uint16_t zio__policy_site(uintptr_t return_address);
-/* Before an input of up to `length` bytes: direct it into an origin? */
-bool zio__policy_redirects(uint16_t site, size_t length);
-/* After it: what came of `length` requested bytes. */
-void zio__policy_received(uint16_t site, size_t length, size_t received);
-/* Before a copy of viewed memory: by views? */
-bool zio__policy_elides(uint16_t site, size_t length);
-void zio__policy_elided(uint16_t site, size_t bytes);
+/* The number of a site, 1 to 65535; 0 when there is no room for it: such calls are left alone
+ * by `learn`. */
+uint16_t zio__policy_site(uintptr_t return_address, size_t length);
+/* Before an input: direct it into an origin? */
+bool zio__policy_redirects(uint16_t site);
+/* After one that was directed there. */
+void zio__policy_received(uint16_t site, size_t received_bytes);
 
 #endif

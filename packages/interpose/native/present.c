@@ -2,6 +2,7 @@
  * each held while the call runs. */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 
 #include "instance.h"
 #include "kernel_stack.h"
@@ -16,6 +17,7 @@ struct presentation {
     struct iovec *pieces;
     struct zio_origin **origins;
     int count, room;
+    struct zio_origin *memory; /* that pieces and origins lie in, or NULL */
 };
 
 static bool may_show_views(const struct iovec *piece) {
@@ -58,6 +60,13 @@ static int translate(struct presentation *shown, const struct zio_io_request *re
     return translated;
 }
 
+static void release(void *argument) {
+    struct presentation *shown = argument;
+    zio_tracker_release(shown->origins, shown->count);
+    if (shown->memory)
+        zio_origin_release(shown->memory);
+}
+
 static bool present_with(struct presentation *shown, int fd, const struct zio_io_request *request,
                          ssize_t *result) {
     bool done = false;
@@ -65,11 +74,14 @@ static bool present_with(struct presentation *shown, int fd, const struct zio_io
         struct zio_io_request presented = *request;
         presented.pieces = shown->pieces;
         presented.piece_count = (size_t)shown->count;
+        /* Sending is a cancellation point; a thread that ends there must not keep the origins. */
+        pthread_cleanup_push(release, shown);
         *result = zio__kernel_stack.transmit(zio__kernel_channel(fd), &presented, NULL);
+        pthread_cleanup_pop(0);
         /* Pieces can be refused where one buffer would not be; nothing was sent then. */
         done = *result != -EINVAL;
     }
-    zio_tracker_release(shown->origins, shown->count);
+    release(shown);
     return done;
 }
 
@@ -82,17 +94,16 @@ static bool present_many(int fd, const struct zio_io_request *request, ssize_t *
     struct presentation shown = {
         .pieces = (struct iovec *)memory->data,
         .origins = (struct zio_origin **)(memory->data + IOV_MAX * sizeof(struct iovec)),
-        .room = IOV_MAX};
-    bool done = present_with(&shown, fd, request, result);
-    zio_origin_release(memory);
-    return done;
+        .room = IOV_MAX,
+        .memory = memory};
+    return present_with(&shown, fd, request, result);
 }
 
 bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_request *request,
                   ssize_t *result) {
     if (request->piece_count == 0 || request->piece_count > IOV_MAX ||
         !any_may_show_views(request) ||
-        (known != ZIO__SOCKET_DESCRIPTOR && !zio__kind_takes_pieces(fd)))
+        (known != ZIO__SOCKET_DESCRIPTOR && !zio__kind_takes_pieces(fd, ZIO__OUTPUT)))
         return false;
     if (request->piece_count > PIECES / 2)
         return present_many(fd, request, result);

@@ -29,13 +29,14 @@ struct redirection {
     struct zio__slice slices[REDIRECTED_MAX];
 };
 
-bool zio__kind_takes_pieces(int fd) {
+bool zio__kind_takes_pieces(int fd, enum zio__direction direction) {
     struct stat status;
     if (zio_syscall(SYS_fstat, fd, &status) != 0)
         return false;
     if (S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode))
         return true;
-    if (!S_ISREG(status.st_mode))
+    /* Empty files that give something are /proc's and their like, read record by record. */
+    if (!S_ISREG(status.st_mode) || (direction == ZIO__INPUT && status.st_size == 0))
         return false;
     long flags = zio_syscall(SYS_fcntl, fd, F_GETFL);
     return flags >= 0 && !(flags & O_DIRECT);
@@ -50,8 +51,11 @@ static void add_piece(struct redirection *plan, void *base, size_t length) {
 static bool add_redirected(struct redirection *plan, const struct iovec *piece) {
     struct zio_input_plan layout;
     unsigned char *base = piece->iov_base;
-    if (plan->slice_count == REDIRECTED_MAX ||
-        !zio_tracker_plan_input(&zio__tracker, base, piece->iov_len, &layout))
+    if (plan->slice_count == REDIRECTED_MAX)
+        return false;
+    if (zio__is_known_viewed((uintptr_t)base, piece->iov_len))
+        layout = (struct zio_input_plan){.middle = piece->iov_len};
+    else if (!zio_tracker_plan_input(&zio__tracker, base, piece->iov_len, &layout))
         return false;
     struct zio__slice *slice = &plan->slices[plan->slice_count];
     if (zio__slice_take(slice, (uintptr_t)base + layout.head, layout.middle) != 0) {
@@ -73,21 +77,34 @@ static bool is_candidate(const struct iovec *piece) {
            zio_tracker_may_hold(&zio__tracker, piece->iov_base, piece->iov_len);
 }
 
-/* The bytes asked for, or 0 when the call is not for us. */
-static size_t worthwhile(const struct zio_io_request *request, uint16_t site) {
+enum wish { LEFT_ALONE, REFUSED, WANTED };
+
+/* Large input is the policy's to decide; small input goes where the bytes around it went. */
+static enum wish wish_for(const struct zio_io_request *request, uintptr_t return_address,
+                          uint16_t *site) {
     size_t total = 0;
     bool large = false, viewed = false;
     if (request->piece_count == 0 || request->piece_count > PROGRAM_PIECES_MAX)
-        return 0;
+        return LEFT_ALONE;
     for (size_t i = 0; i < request->piece_count; i++) {
         const struct iovec *piece = &request->pieces[i];
         if (piece->iov_len > SSIZE_MAX - total)
-            return 0; /* EINVAL from the kernel */
+            return LEFT_ALONE; /* EINVAL from the kernel */
         total += piece->iov_len;
         large = large || !zio__is_small(piece->iov_len);
         viewed = viewed || zio_tracker_may_hold(&zio__tracker, piece->iov_base, piece->iov_len);
     }
-    return viewed || (large && zio__policy_redirects(site, total)) ? total : 0;
+    *site = zio__policy_site(return_address, total);
+    if (!large)
+        return viewed ? WANTED : LEFT_ALONE;
+    return zio__policy_redirects(*site) ? WANTED : viewed ? REFUSED : LEFT_ALONE;
+}
+
+/* The kernel is about to write to viewed memory for real: better in bulk than fault by fault. */
+static void materialise(const struct zio_io_request *request) {
+    for (size_t i = 0; i < request->piece_count; i++)
+        zio_tracker_overwrite(&zio__tracker, request->pieces[i].iov_base,
+                              request->pieces[i].iov_len);
 }
 
 static void publish(struct redirection *plan, ssize_t received, uint16_t site) {
@@ -103,8 +120,10 @@ static void publish(struct redirection *plan, ssize_t received, uint16_t site) {
             if (zio__is_small(got))
                 zio_tracker_count(&zio__tracker, ZIO_COUNT_short_input, 1);
             zio_tracker_count(&zio__tracker, ZIO_COUNT_redirected_bytes, got);
-            zio_tracker_publish(&zio__tracker, plan->target[next], got, slice->origin,
-                                slice->offset, site);
+            uint64_t cuts = zio_tracker_cuts(&zio__tracker);
+            if (zio_tracker_publish(&zio__tracker, plan->target[next], got, slice->origin,
+                                    slice->offset, site) == got)
+                zio__remember_viewed((uintptr_t)plan->target[next], got, cuts);
         }
         zio__slice_give_back(slice);
         next++;
@@ -114,7 +133,7 @@ static void publish(struct redirection *plan, ssize_t received, uint16_t site) {
 static bool may_redirect(int fd, enum zio__descriptor known) {
     if (!zio__ready())
         return false;
-    if (known == ZIO__SOCKET_DESCRIPTOR || zio__kind_takes_pieces(fd))
+    if (known == ZIO__SOCKET_DESCRIPTOR || zio__kind_takes_pieces(fd, ZIO__INPUT))
         return true;
     zio_tracker_count(&zio__tracker, ZIO_COUNT_descriptor_kind, 1);
     return false;
@@ -122,9 +141,11 @@ static bool may_redirect(int fd, enum zio__descriptor known) {
 
 bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_request *request,
                    uintptr_t return_address, ssize_t *result) {
-    uint16_t site = zio__policy_site(return_address);
-    size_t total = worthwhile(request, site);
-    if (total == 0 || !may_redirect(fd, known))
+    uint16_t site;
+    enum wish wish = wish_for(request, return_address, &site);
+    if (wish == REFUSED)
+        materialise(request);
+    if (wish != WANTED || !may_redirect(fd, known))
         return false;
     struct redirection plan;
     plan.count = plan.slice_count = 0;
@@ -144,7 +165,7 @@ bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_reque
     if (received == -EINVAL)
         return false;
     if (received > 0)
-        zio__policy_received(site, total, (size_t)received);
+        zio__policy_received(site, (size_t)received);
     zio__stats_gauges();
     *result = received;
     return true;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <zio/io_stack.h>
 
+enum zio__direction { ZIO__INPUT, ZIO__OUTPUT };
 enum zio__descriptor { ZIO__ANY_DESCRIPTOR, ZIO__SOCKET_DESCRIPTOR };
 
 /* Receives through origins where the policy wants it. The request's pieces are the program's;
@@ -20,7 +21,7 @@ bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_reques
 
 /* Sockets, pipes, and regular files without O_DIRECT: where [a, b, c] in three pieces means
  * what it means in one. */
-bool zio__kind_takes_pieces(int fd);
+bool zio__kind_takes_pieces(int fd, enum zio__direction direction);
 
 /* The result of a call as libc gives it. */
 ssize_t zio__as_libc(ssize_t result);

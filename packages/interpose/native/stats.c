@@ -119,7 +119,8 @@ void zio__stats_open(void) {
     long fd = create_page(ticks);
     if (fd < 0)
         return;
-    if (zio_syscall(SYS_ftruncate, fd, PAGE_BYTES) == 0) {
+    /* Allocated, not only sized: on a full tmpfs the first store would be SIGBUS. */
+    if (zio_syscall(SYS_fallocate, fd, 0, 0, PAGE_BYTES) == 0) {
         long mapped =
             zio_syscall(SYS_mmap, 0, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (mapped > 0 || mapped < -4095)

@@ -13,6 +13,9 @@ struct thread_state {
     _Atomic(struct zio_origin *) filling; /* the thread and its signal handlers take turns */
     struct zio_origin *in_use[SLOTS];
     bool known; /* to the key's destructor */
+    bool remembering;
+    uintptr_t viewed_start, viewed_end;
+    uint64_t viewed_cuts;
 };
 
 static __thread struct thread_state state;
@@ -88,4 +91,26 @@ void zio__slice_give_back(struct zio__slice *slice) {
     atomic_store_explicit(&slice->origin->filling, 1, memory_order_release);
     if (!atomic_compare_exchange_strong(&state.filling, &none, slice->origin))
         stop_filling(slice->origin);
+}
+
+bool zio__is_known_viewed(uintptr_t start, size_t length) {
+    return !state.remembering && state.viewed_cuts == zio_tracker_cuts(&zio__tracker) &&
+           start >= state.viewed_start && start < state.viewed_end &&
+           length <= state.viewed_end - start;
+}
+
+void zio__remember_viewed(uintptr_t start, size_t length, uint64_t cuts) {
+    if (state.remembering) /* a signal handler, in the middle of this */
+        return;
+    state.remembering = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    bool continues = cuts == state.viewed_cuts && start <= state.viewed_end &&
+                     start + length >= state.viewed_start;
+    if (!continues || start < state.viewed_start)
+        state.viewed_start = start;
+    if (!continues || start + length > state.viewed_end)
+        state.viewed_end = start + length;
+    state.viewed_cuts = cuts;
+    atomic_signal_fence(memory_order_seq_cst);
+    state.remembering = false;
 }

@@ -4,6 +4,7 @@
 #ifndef ZIO_THREAD_STATE_H
 #define ZIO_THREAD_STATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,12 @@ struct zio__slice {
 int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes);
 /* Drops the slice; the origin's `filled` says where the next one may begin. */
 void zio__slice_give_back(struct zio__slice *slice);
+
+/* What this thread last received to, as long as all of it still is views: the next message into
+ * the same buffer needs no look at the map before it is received. `cuts`: zio_tracker_cuts,
+ * read before the views were made. */
+void zio__remember_viewed(uintptr_t start, size_t length, uint64_t cuts);
+bool zio__is_known_viewed(uintptr_t start, size_t length);
 
 void zio__thread_set_up(void);
 

@@ -70,8 +70,14 @@ enum zio_tracker_state {
     ZIO_TRACKER_LOST, /* the program closed our descriptor: views are served, none are added */
 };
 
-/* Told of every fault that a view answered; runs on the handler thread. */
-typedef void zio_tracker_fault_hook(void *context, uint16_t site, uint64_t filled_bytes);
+/* What became of the bytes that an input site published: copied as views, or touched. Views keep
+ * the site of their input through every copy. `touched` runs on the handler thread; both run with
+ * stripes locked and must only count. */
+struct zio_tracker_listener {
+    void (*elided)(void *context, uint16_t site, uint64_t bytes);
+    void (*touched)(void *context, uint16_t site, uint64_t filled_bytes);
+    void *context;
+};
 
 enum { ZIO_TRACKER_SELF_EVENTS = 16, ZIO_TRACKER_STREAMS = 8 };
 
@@ -97,6 +103,8 @@ struct zio_tracker {
     struct zio_handler handler;
     bool handler_runs;
 
+    _Atomic uint64_t cuts; /* counts whatever may have ended a view without putting another there */
+
     struct zio_lock draining;  /* the one consumer of events; taken before stripes */
     struct zio_lock self_lock; /* leaf: self_events */
     struct {
@@ -115,8 +123,7 @@ struct zio_tracker {
     uint32_t stream_turn;
 
     struct zio_stats_counter *counters; /* ZIO_COUNTER_COUNT entries */
-    zio_tracker_fault_hook *fault_hook;
-    void *fault_context;
+    struct zio_tracker_listener listener; /* functions may be NULL */
 };
 
 enum { ZIO_TRACKER_ZEROS_BYTES = 256 << 10 };
@@ -144,6 +151,11 @@ static inline void zio_tracker_count(struct zio_tracker *tracker, enum zio_count
     atomic_fetch_add_explicit(&tracker->counters[counter].value, amount, memory_order_relaxed);
 }
 
+/* While this number stays the same, memory seen to be covered by views still is. */
+static inline uint64_t zio_tracker_cuts(const struct zio_tracker *tracker) {
+    return atomic_load_explicit(&tracker->cuts, memory_order_acquire);
+}
+
 /* How an input buffer can be received into an origin: bytes [head, length - tail) may be
  * directed there; head and tail are the program's own memory, to be filled by the kernel.
  * Returns false when nothing can (not private anonymous writable memory, or too small). */
@@ -162,7 +174,7 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
 /* memmove(destination, source, length) where the source has views: true when done (by
  * views, real copies at the edges), false when the caller must copy. Nothing was changed then. */
 bool zio_tracker_copy(struct zio_tracker *tracker, void *destination, const void *source,
-                      size_t length, uint16_t site);
+                      size_t length);
 
 /* [start, +length) is about to be overwritten by ordinary stores from its first byte to its
  * last: whole pages lose their views and are populated in bulk. */

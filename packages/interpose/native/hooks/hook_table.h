@@ -68,7 +68,9 @@
   X(REQUIRED, int,    mprotect, (void *, size_t, int)) \
   X(REQUIRED, int,    mlock,    (const void *, size_t)) \
   X(OPTIONAL, int,    mlock2,   (const void *, size_t, unsigned)) \
-  X(REQUIRED, int,    mlockall, (int))
+  X(REQUIRED, int,    mlockall, (int)) \
+  X(OPTIONAL, int,    pkey_mprotect, (void *, size_t, int, int)) \
+  X(REQUIRED, void *, shmat,    (int, const void *, int))
 
 #define ZIO_PROCESS_HOOKS(X) \
   X(OPTIONAL, pid_t, _Fork,     (void)) \
@@ -85,6 +87,7 @@
   X(REQUIRED, int,   setgroups, (size_t, const gid_t *)) \
   X(REQUIRED, int,   unshare,   (int)) \
   X(REQUIRED, int,   setns,     (int, int)) \
+  X(REQUIRED, int,   prctl,     (int, ...)) \
   X(REQUIRED, int,   setrlimit,   (__rlimit_resource_t, const struct rlimit *)) \
   X(REQUIRED, int,   setrlimit64, (__rlimit_resource_t, const struct rlimit64 *)) \
   X(REQUIRED, int,   prlimit,     (pid_t, enum __rlimit_resource, const struct rlimit *, struct rlimit *)) \
@@ -92,7 +95,7 @@
 
 /* Not ours, but called: X as above. */
 #define ZIO_BORROWED(X) \
-  X(REQUIRED, size_t, malloc_usable_size, (void *)) \
+  X(OPTIONAL, size_t, malloc_usable_size, (void *)) \
   X(REQUIRED, void *, malloc,             (size_t))
 
 #define ZIO_HOOKS(X) \

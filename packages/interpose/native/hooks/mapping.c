@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <zio/syscall.h>
 
 #include "../instance.h"
@@ -43,8 +44,15 @@ ZIO_EXPORT int munmap(void *start, size_t length) {
     return (int)retire(start, length, call);
 }
 
+enum {
+    ADVICE_DONTNEED_LOCKED = 24, /* Linux 5.18 */
+    ADVICE_GUARD = 102,          /* MADV_GUARD_INSTALL, Linux 6.13; raises no event */
+};
+
 ZIO_EXPORT int madvise(void *start, size_t length, int advice) {
-    if ((advice != MADV_DONTNEED && advice != MADV_FREE) || !may_hold(start, length))
+    bool ends = advice == MADV_DONTNEED || advice == MADV_FREE || advice == ADVICE_GUARD ||
+                advice == ADVICE_DONTNEED_LOCKED;
+    if (!ends || !may_hold(start, length))
         return ZIO_REAL(madvise)(start, length, advice);
     struct zio_map_call call = {.number = SYS_madvise,
                                 .arguments = {(long)start, (long)length, advice},
@@ -58,6 +66,25 @@ ZIO_EXPORT int mprotect(void *start, size_t length, int protection) {
     if (!(protection & PROT_WRITE) && may_hold(start, length))
         zio_tracker_materialise(&zio__tracker, start, length);
     return ZIO_REAL(mprotect)(start, length, protection);
+}
+
+ZIO_EXPORT int pkey_mprotect(void *start, size_t length, int protection, int key) {
+    if (may_hold(start, length))
+        zio_tracker_materialise(&zio__tracker, start, length);
+    return ZIO_REAL(pkey_mprotect)(start, length, protection, key);
+}
+
+/* SHM_REMAP replaces what is there and raises no event. */
+ZIO_EXPORT void *shmat(int id, const void *at, int flags) {
+    struct shmid_ds segment;
+    int saved = errno;
+    if (!at || !(flags & SHM_REMAP) || shmctl(id, IPC_STAT, &segment) != 0 ||
+        !may_hold(at, segment.shm_segsz)) {
+        errno = saved;
+        return ZIO_REAL(shmat)(id, at, flags);
+    }
+    struct zio_map_call call = {.number = SYS_shmat, .arguments = {id, (long)at, flags}};
+    return (void *)retire((void *)at, segment.shm_segsz, call);
 }
 
 /* Locked pages must be present, and the kernel would wait for the handler page by page. */
@@ -75,7 +102,7 @@ ZIO_EXPORT int mlock2(const void *start, size_t length, unsigned flags) {
 
 ZIO_EXPORT int mlockall(int flags) {
     int result = ZIO_REAL(mlockall)(flags);
-    if (atomic_load(&zio__on))
+    if (zio__is_tracking())
         zio_tracker_after_mlockall(&zio__tracker);
     return result;
 }
@@ -114,7 +141,7 @@ ZIO_EXPORT void *mremap(void *start, size_t old_length, size_t new_length, int f
     va_end(rest);
     int saved = errno;
     void *result = ZIO_REAL(mremap)(start, old_length, new_length, flags, target);
-    if (result != MAP_FAILED || errno != EFAULT || !atomic_load(&zio__on))
+    if (result != MAP_FAILED || errno != EFAULT || !zio__is_tracking())
         return result;
     size_t old_pages = round_to_pages(old_length), new_pages = round_to_pages(new_length);
     if (!zio_tracker_is_suitable(&zio__tracker, start, old_pages))

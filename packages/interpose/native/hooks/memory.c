@@ -6,8 +6,6 @@
 
 #include "../boot.h"
 #include "../instance.h"
-#include "../policy.h"
-#include "bytes.h"
 #include "hook_table.h"
 
 void __chk_fail(void) __attribute__((noreturn));
@@ -34,18 +32,14 @@ static bool overlaps(const void *a, const void *b, size_t length) {
     return x < y + length && y < x + length;
 }
 
-static void *copy(void *to, const void *from, size_t length, uintptr_t return_address) {
+static void *copy(void *to, const void *from, size_t length) {
     if (!zio__real.memmove)
         return zio__boot_memmove(to, from, length);
     if (!atomic_load_explicit(&zio__on, memory_order_acquire))
         return zio__real.memmove(to, from, length);
     if (zio_tracker_may_hold(&zio__tracker, from, length)) {
-        uint16_t site = zio__policy_site(return_address);
-        if (zio__policy_elides(site, length) &&
-            zio_tracker_copy(&zio__tracker, to, from, length, site)) {
-            zio__policy_elided(site, length);
+        if (zio_tracker_copy(&zio__tracker, to, from, length))
             return to;
-        }
         if (!overlaps(to, from, length)) {
             zio_tracker_overwrite(&zio__tracker, to, length);
             if (copy_from_origins(to, from, length))
@@ -74,26 +68,26 @@ static void *set(void *to, int value, size_t length) {
 ZIO_EXPORT void *memcpy(void *to, const void *from, size_t length) {
     if (zio__is_small(length))
         return zio__real.memcpy(to, from, length);
-    return copy(to, from, length, ZIO_SITE());
+    return copy(to, from, length);
 }
 
 ZIO_EXPORT void *memmove(void *to, const void *from, size_t length) {
     if (zio__is_small(length))
         return zio__real.memmove(to, from, length);
-    return copy(to, from, length, ZIO_SITE());
+    return copy(to, from, length);
 }
 
 ZIO_EXPORT void *mempcpy(void *to, const void *from, size_t length) {
     if (zio__is_small(length))
         return zio__real.mempcpy(to, from, length);
-    return (unsigned char *)copy(to, from, length, ZIO_SITE()) + length;
+    return (unsigned char *)copy(to, from, length) + length;
 }
 
 ZIO_EXPORT void bcopy(const void *from, void *to, size_t length) {
     if (zio__is_small(length))
         zio__real.memmove(to, from, length);
     else
-        copy(to, from, length, ZIO_SITE());
+        copy(to, from, length);
 }
 
 ZIO_EXPORT void *memset(void *to, int value, size_t length) {
@@ -105,15 +99,13 @@ ZIO_EXPORT void *memset(void *to, int value, size_t length) {
 ZIO_EXPORT void *__memcpy_chk(void *to, const void *from, size_t length, size_t room) {
     if (length > room)
         __chk_fail();
-    return zio__is_small(length) ? zio__real.memcpy(to, from, length)
-                                 : copy(to, from, length, ZIO_SITE());
+    return zio__is_small(length) ? zio__real.memcpy(to, from, length) : copy(to, from, length);
 }
 
 ZIO_EXPORT void *__memmove_chk(void *to, const void *from, size_t length, size_t room) {
     if (length > room)
         __chk_fail();
-    return zio__is_small(length) ? zio__real.memmove(to, from, length)
-                                 : copy(to, from, length, ZIO_SITE());
+    return zio__is_small(length) ? zio__real.memmove(to, from, length) : copy(to, from, length);
 }
 
 ZIO_EXPORT void *__mempcpy_chk(void *to, const void *from, size_t length, size_t room) {
@@ -131,9 +123,9 @@ ZIO_EXPORT void *__memset_chk(void *to, int value, size_t length, size_t room) {
 /* The program's view of a block: nothing of it matters after free. The size is asked for
  * only where views can be. */
 static size_t viewed_size(void *block) {
-    if (!block || !zio_tracker_may_hold(&zio__tracker, block, 1))
+    if (!block || !zio__real.malloc_usable_size || !zio_tracker_may_hold(&zio__tracker, block, 1))
         return 0;
-    return ZIO_REAL(malloc_usable_size)(block);
+    return zio__real.malloc_usable_size(block);
 }
 
 ZIO_EXPORT void free(void *block) {
@@ -158,7 +150,7 @@ ZIO_EXPORT void *realloc(void *block, size_t length) {
     void *grown = ZIO_REAL(malloc)(length);
     if (!grown)
         return ZIO_REAL(realloc)(block, length);
-    copy(grown, block, size, ZIO_SITE());
+    copy(grown, block, size);
     zio_tracker_discard(&zio__tracker, block, size);
     zio__real.free(block);
     return grown;

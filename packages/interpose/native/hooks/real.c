@@ -4,15 +4,20 @@
 
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <zio/syscall.h>
 
 struct zio__real zio__real;
 static const char *missing;
 
 void zio__resolve_real(void) {
-    static _Atomic int entered;
-    /* dlsym may come back to us through malloc, free or memcpy. */
-    if (atomic_exchange(&entered, 1))
-        return;
+    static _Atomic long resolving; /* the thread that does it, or 0 */
+    long self = zio_syscall(SYS_gettid), nobody = 0;
+    while (!atomic_compare_exchange_weak(&resolving, &nobody, self)) {
+        if (nobody == self) /* dlsym came back to us through malloc, free or memcpy */
+            return;
+        zio_syscall(SYS_sched_yield);
+        nobody = 0;
+    }
 #define ZIO_RESOLVE_REQUIRED(name)                                                                 \
     if (!zio__real.name && !missing)                                                               \
         missing = #name;
@@ -23,7 +28,7 @@ void zio__resolve_real(void) {
     ZIO_RESOLVE_##need(name)
     ZIO_HOOKS(ZIO_RESOLVE)
     ZIO_BORROWED(ZIO_RESOLVE)
-    atomic_store(&entered, 0);
+    atomic_store(&resolving, 0);
 }
 
 const char *zio__missing_real(void) {

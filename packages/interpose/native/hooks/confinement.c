@@ -1,0 +1,59 @@
+/* The hooks on limits and confinement: before the program runs under a rule that we would break,
+ * every view becomes memory and zIO ends. */
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <zio/syscall.h>
+
+#include "../instance.h"
+#include "hook_table.h"
+
+/* Under a limit of the address space, room that plain has must not be taken by origins: views
+ * end and so does their memory (TRAPS 17). */
+static int after_limit(int result) {
+    struct rlimit64 limit;
+    int saved = errno;
+    if (result == 0 && zio__is_tracking() &&
+        zio_syscall(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) == 0 &&
+        limit.rlim_cur != RLIM64_INFINITY)
+        zio__turn_off("off: the address space is limited (RLIMIT_AS)");
+    errno = saved;
+    return result;
+}
+
+ZIO_EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
+    return after_limit(ZIO_REAL(setrlimit)(resource, limit));
+}
+
+ZIO_EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit) {
+    return after_limit(ZIO_REAL(setrlimit64)(resource, limit));
+}
+
+ZIO_EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *limit,
+                       struct rlimit *old) {
+    return after_limit(ZIO_REAL(prlimit)(pid, resource, limit, old));
+}
+
+ZIO_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *limit,
+                         struct rlimit64 *old) {
+    return after_limit(ZIO_REAL(prlimit64)(pid, resource, limit, old));
+}
+
+/* A filter may kill the thread that makes one of our system calls (TRAPS 5). */
+void zio__before_seccomp(void) {
+    if (zio__is_tracking())
+        zio__turn_off("off: a seccomp filter was installed");
+}
+
+ZIO_EXPORT int prctl(int option, ...) {
+    unsigned long a[4];
+    va_list rest;
+    va_start(rest, option);
+    for (int i = 0; i < 4; i++)
+        a[i] = va_arg(rest, unsigned long);
+    va_end(rest);
+    if (option == PR_SET_SECCOMP)
+        zio__before_seccomp();
+    return ZIO_REAL(prctl)(option, a[0], a[1], a[2], a[3]);
+}

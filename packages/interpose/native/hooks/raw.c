@@ -1,0 +1,77 @@
+/* syscall(3): the raw calls that have a hook of their own, or make a process, must not pass by. */
+#include <errno.h>
+#include <linux/sched.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <zio/syscall.h>
+
+#include "../instance.h"
+#include "hook_table.h"
+#include "process.h"
+
+/* Whether a raw system call makes a process with a copy of our memory, on this same stack. */
+static bool forks(long number, const long *a) {
+#ifdef SYS_fork
+    if (number == SYS_fork)
+        return true;
+#endif
+    if (number == SYS_clone)
+        return !(a[0] & (CLONE_VM | CLONE_VFORK)) && a[1] == 0;
+    if (number == SYS_clone3 && a[0] && a[1] >= (long)CLONE_ARGS_SIZE_VER0) {
+        const struct clone_args *arguments = (const void *)a[0];
+        return !(arguments->flags & (CLONE_VM | CLONE_VFORK)) && arguments->stack == 0;
+    }
+    return false;
+}
+
+static long as_libc(long result) {
+    if (result >= 0 || result < -4095)
+        return result;
+    errno = (int)-result;
+    return -1;
+}
+
+static long fork_raw(long number, const long *a) {
+    zio__before_fork();
+    long result = zio_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    zio__after_fork(result == 0);
+    return as_libc(result);
+}
+
+ZIO_EXPORT long syscall(long number, ...) {
+    long a[6];
+    va_list rest;
+    va_start(rest, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(rest, long);
+    va_end(rest);
+    if (!zio__is_tracking())
+        return ZIO_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (forks(number, a))
+        return fork_raw(number, a);
+    switch (number) {
+    case SYS_madvise:
+        return madvise((void *)a[0], (size_t)a[1], (int)a[2]);
+    case SYS_mprotect:
+        return mprotect((void *)a[0], (size_t)a[1], (int)a[2]);
+    case SYS_pkey_mprotect:
+        return pkey_mprotect((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3]);
+    case SYS_mremap:
+        return (long)mremap((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
+    case SYS_mlockall:
+        return mlockall((int)a[0]);
+    case SYS_seccomp:
+        zio__before_seccomp();
+        break;
+    case SYS_prctl:
+        return prctl((int)a[0], a[1], a[2], a[3], a[4]);
+    case SYS_io_uring_register:
+        zio__memory_is_pinned();
+        break;
+    default:
+        break;
+    }
+    return ZIO_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
