@@ -15,7 +15,7 @@ enum {
     VIEW_BYTES = 16384,
     THREADS_MAX = 8,
     THREAD_MS = 200,
-    THREAD_ROUNDS = 9,
+    THREAD_ROUNDS = 5,
     HOT_VIEWS = 65536, /* those that threads go to: 512 granules */
     FILL_NS = 5000,
 };

@@ -266,18 +266,19 @@ size_t zio_view_map_translate(const struct zio_view_map *map, uint64_t start, ui
     struct zio_view piece;
     for (uint64_t at = start; (at = find_piece(map, at, end, &piece)) != UINT64_MAX;) {
         piece = zio__view_cut(piece, at, end);
-        if (count > 0 && zio__view_continues(&views[count - 1], &piece)) {
+        if (count > 0 && zio__view_continues(&views[count - 1], &piece))
             views[count - 1].length += piece.length;
-            at += piece.length;
-            continue;
-        }
-        if (count == max) {
+        else if (count < max)
+            views[count++] = piece;
+        else {
             *covered = at - start;
             break;
         }
-        uint64_t described;
-        count += zio_view_tree_translate(tree_of(map, at), at, granule_end(at, end) - at,
-                                         views + count, max - count, &described);
+        uint64_t stop = granule_end(at, end), described = 0;
+        at += piece.length;
+        if (at < stop) /* the rest of the granule at once; with no room left up to its next piece */
+            count += zio_view_tree_translate(tree_of(map, piece.start), at, stop - at,
+                                             views + count, max - count, &described);
         at += described;
     }
     return count;
