@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct zio_lock {
-  _Atomic uint32_t state;   /* readers, or ZIO_LOCK_EXCLUSIVE */
+  _Atomic uint32_t state;   /* readers, or held exclusively; whether a reader sleeps */
   _Atomic uint32_t writers; /* writers that wait */
 };
 
