@@ -74,7 +74,9 @@ describe("the data plane", () => {
       const object = await compileC({ sources: [join(native, source)], includes, flags });
       const symbols = execFileSync("nm", ["--undefined-only", "--format=just-symbols", object], { encoding: "utf8" });
       // On arm64 gcc calls atomic operations in libgcc, which is linked in.
-      const foreign = symbols.split("\n").filter((name) => name && !/^(zio_|_GLOBAL_OFFSET_TABLE_$|__aarch64_)/.test(name));
+      const foreign = symbols
+        .split("\n")
+        .filter((name) => name && !/^(zio_|_GLOBAL_OFFSET_TABLE_$|__aarch64_)/.test(name));
       expect(foreign, `${source} at ${level}`).toEqual([]);
     }
   });
