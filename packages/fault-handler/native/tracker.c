@@ -121,7 +121,7 @@ static int fill_everything(struct zio_tracker *tracker) {
     for (int i = 0; i < ZIO_VIEW_MAP_STRIPES; i++) {
         struct zio_view view;
         for (uint64_t at = 0; zio_view_tree_next(&tracker->map.stripes[i].tree, at, &view);) {
-            at = zio__page_up(zio__view_end(&view));
+            at = zio__view_end(&view); /* the next one may begin in the same page */
             if (view.handle == 0)
                 continue;
             int code = zio__fill_all(tracker, view.start, zio__view_end(&view));

@@ -176,9 +176,13 @@ static bool forget_registration(struct zio_tracker *tracker, uint64_t page) {
     bool forgotten = !zio_view_map_may_hold(&tracker->map, start, end - start) &&
                      zio_uffd_unregister(&tracker->uffd, start, end - start) == 0;
     zio_view_map_unlock(&tracker->map, 0, stripes);
-    if (forgotten)
-        zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
-    return forgotten;
+    if (!forgotten)
+        return false;
+    /* The kernel wakes before it clears the mapping: who was quick waits again, and the second
+     * unregister of the same range wakes nobody. */
+    zio_uffd_wake(&tracker->uffd, page, ZIO__PAGE);
+    zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
+    return true;
 }
 
 int zio__on_fault(void *context, uint64_t page, uint64_t flags, uint32_t thread) {

@@ -128,26 +128,49 @@ static void release_views(const struct pass *pass) {
             zio_origin_release(zio__origin(pass->views[i].handle));
 }
 
+/* The program may have unmapped or protected its buffer while the input waited. Returns the length
+ * of the prefix of [start, +length) that can be stored to. */
+static uint64_t writable_prefix(struct zio_tracker *tracker, uint64_t start, uint64_t length) {
+    struct zio_mapping mapping;
+    for (uint64_t at = start; at < start + length; at = mapping.end)
+        if (zio_mapping_query(&tracker->uffd, at, &mapping) != 0 || !mapping.writable)
+            return at - start;
+    return length;
+}
+
+/* Cuts the pass off at the first deferred byte that cannot be stored. Returns its address. */
+static uint64_t check_deferred(struct pass *pass, uint64_t end) {
+    for (int i = 0; i < pass->deferred_count; i++) {
+        struct deferred_copy *copy = &pass->deferred[i];
+        uint64_t writable = writable_prefix(pass->tracker, copy->to, copy->length);
+        if (writable == copy->length)
+            continue;
+        copy->length = writable;
+        pass->deferred_count = i + 1;
+        return copy->to + writable;
+    }
+    return end;
+}
+
 size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_t length,
-                           struct zio_origin *origin, uint64_t offset, uint16_t site) {
+                           struct zio_origin *origin, uint64_t offset, uint16_t site,
+                           size_t *delivered) {
     struct pass pass;
     uint64_t start = zio__address(destination);
-    if (length == 0)
-        return 0;
     pass_init(&pass, tracker, false);
-    if (!zio__begin(tracker, &pass.section, 0, zio_view_map_stripes(start, length), false)) {
-        zio__copy_bytes(destination, origin->data + offset, length);
-        zio_tracker_count(tracker, ZIO_COUNT_copied_bytes, length);
-        return 0;
-    }
     pass.count = 1;
     pass.views[0] = (struct zio_view){.start = start,
                                       .length = length,
                                       .handle = (zio_handle)(uintptr_t)origin,
                                       .offset = offset,
                                       .tag = site};
-    place_run(&pass, 0, 1);
-    zio__end(tracker, &pass.section);
+    if (zio__begin(tracker, &pass.section, 0, zio_view_map_stripes(start, length), false)) {
+        place_run(&pass, 0, 1);
+        zio__end(tracker, &pass.section);
+    } else {
+        defer_views(&pass, 0, 1, start, start + length);
+    }
+    *delivered = check_deferred(&pass, start + length) - start;
     run_deferred(&pass);
     return pass.placed;
 }

@@ -26,6 +26,12 @@ static bool may_show_views(const struct iovec *piece) {
 }
 
 static bool any_may_show_views(const struct zio_io_request *request) {
+    size_t total = 0;
+    for (size_t i = 0; i < request->piece_count; i++) {
+        if (request->pieces[i].iov_len > SSIZE_MAX - total)
+            return false; /* EINVAL from the kernel */
+        total += request->pieces[i].iov_len;
+    }
     for (size_t i = 0; i < request->piece_count; i++)
         if (may_show_views(&request->pieces[i]))
             return true;

@@ -12,6 +12,7 @@
 #include "instance.h"
 #include "kernel_stack.h"
 #include "policy.h"
+#include "pushback.h"
 #include "thread_state.h"
 
 enum {
@@ -107,27 +108,45 @@ static void materialise(const struct zio_io_request *request) {
                               request->pieces[i].iov_len);
 }
 
-static void publish(struct redirection *plan, ssize_t received, uint16_t site) {
-    size_t left = received > 0 ? (size_t)received : 0;
-    for (int piece = 0, next = 0; next < plan->slice_count; piece++) {
-        size_t length = plan->pieces[piece].iov_len, got = left < length ? left : length;
-        left -= got;
-        if (piece != plan->slice_piece[next])
-            continue;
-        struct zio__slice *slice = &plan->slices[next];
-        atomic_store_explicit(&slice->origin->filled, slice->offset + got, memory_order_release);
-        if (got > 0) {
-            if (zio__is_small(got))
-                zio_tracker_count(&zio__tracker, ZIO_COUNT_short_input, 1);
-            zio_tracker_count(&zio__tracker, ZIO_COUNT_redirected_bytes, got);
-            uint64_t cuts = zio_tracker_cuts(&zio__tracker);
-            if (zio_tracker_publish(&zio__tracker, plan->target[next], got, slice->origin,
-                                    slice->offset, site) == got)
-                zio__remember_viewed((uintptr_t)plan->target[next], got, cuts);
-        }
-        zio__slice_give_back(slice);
-        next++;
+/* Publishes `got` bytes of a slice, unless earlier bytes could not be delivered (`broken`).
+ * Returns how many were; the rest is pushed back. */
+static size_t publish_slice(struct redirection *plan, int index, int fd, size_t got, uint16_t site,
+                            bool broken) {
+    struct zio__slice *slice = &plan->slices[index];
+    size_t delivered = 0;
+    atomic_store_explicit(&slice->origin->filled, slice->offset + got, memory_order_release);
+    if (got > 0 && !broken) {
+        uint64_t cuts = zio_tracker_cuts(&zio__tracker);
+        if (zio__is_small(got))
+            zio_tracker_count(&zio__tracker, ZIO_COUNT_short_input, 1);
+        zio_tracker_count(&zio__tracker, ZIO_COUNT_redirected_bytes, got);
+        if (zio_tracker_publish(&zio__tracker, plan->target[index], got, slice->origin,
+                                slice->offset, site, &delivered) == got)
+            zio__remember_viewed((uintptr_t)plan->target[index], got, cuts);
     }
+    if (delivered < got)
+        zio__pushback_put(fd, slice->origin, slice->offset + delivered, got - delivered);
+    zio__slice_give_back(slice);
+    return delivered;
+}
+
+/* Shows what arrived where the program expects it. Returns the result of the call: what could be
+ * delivered of it. */
+static ssize_t publish(struct redirection *plan, int fd, ssize_t received, uint16_t site) {
+    size_t left = received > 0 ? (size_t)received : 0, delivered = 0;
+    bool broken = false;
+    for (int piece = 0, next = 0; piece < plan->count; piece++) {
+        size_t length = plan->pieces[piece].iov_len, got = left < length ? left : length;
+        bool slice_here = next < plan->slice_count && piece == plan->slice_piece[next];
+        size_t shown = slice_here ? publish_slice(plan, next++, fd, got, site, broken) : got;
+        left -= got;
+        if (!broken)
+            delivered += shown;
+        broken = broken || shown < got;
+    }
+    if (received <= 0 || !broken)
+        return received;
+    return delivered > 0 ? (ssize_t)delivered : -EFAULT;
 }
 
 static bool may_redirect(int fd, enum zio__descriptor known) {
@@ -142,6 +161,8 @@ static bool may_redirect(int fd, enum zio__descriptor known) {
 bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_request *request,
                    uintptr_t return_address, ssize_t *result) {
     uint16_t site;
+    if (zio__pushback_any() && request->offset < 0 && zio__pushback_take(fd, request, result))
+        return true;
     enum wish wish = wish_for(request, return_address, &site);
     if (wish == REFUSED)
         materialise(request);
@@ -160,7 +181,7 @@ bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_reque
     redirected.pieces = plan.pieces;
     redirected.piece_count = (size_t)plan.count;
     ssize_t received = zio__kernel_stack.receive(zio__kernel_channel(fd), &redirected);
-    publish(&plan, received, site);
+    received = publish(&plan, fd, received, site);
     /* Pieces can be refused where one buffer would not be; nothing was consumed then. */
     if (received == -EINVAL)
         return false;

@@ -167,9 +167,11 @@ bool zio_tracker_plan_input(struct zio_tracker *tracker, void *buffer, size_t le
 
 /* Makes [destination, +length) show origin bytes [offset, +length): views where pages
  * allow, real copies elsewhere. The caller holds the origin. Returns the bytes that became views.
- */
+ * *delivered < length: the program took the memory away meanwhile; the bytes from there on are in
+ * the origin only. */
 size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_t length,
-                           struct zio_origin *origin, uint64_t offset, uint16_t site);
+                           struct zio_origin *origin, uint64_t offset, uint16_t site,
+                           size_t *delivered);
 
 /* memmove(destination, source, length) where the source has views: true when done (by
  * views, real copies at the edges), false when the caller must copy. Nothing was changed then. */

@@ -8,6 +8,7 @@
 
 #include "../instance.h"
 #include "hook_table.h"
+#include "process.h"
 
 /* Under a limit of the address space, room that plain has must not be taken by origins: views
  * end and so does their memory (TRAPS 17). */
@@ -56,4 +57,16 @@ ZIO_EXPORT int prctl(int option, ...) {
     if (option == PR_SET_SECCOMP)
         zio__before_seccomp();
     return ZIO_REAL(prctl)(option, a[0], a[1], a[2], a[3]);
+}
+
+/* The pipe goes on showing the very pages: what the program writes to them later, by input too,
+ * comes out of it. Such pages must never be evicted, and nothing tells them (TRAPS 15). */
+void zio__before_vmsplice(void) {
+    if (zio__is_tracking())
+        zio__turn_off("off: vmsplice shares memory with a pipe");
+}
+
+ZIO_EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t count, unsigned flags) {
+    zio__before_vmsplice();
+    return ZIO_REAL(vmsplice)(fd, iov, count, flags);
 }

@@ -88,6 +88,7 @@
   X(REQUIRED, int,   unshare,   (int)) \
   X(REQUIRED, int,   setns,     (int, int)) \
   X(REQUIRED, int,   prctl,     (int, ...)) \
+  X(REQUIRED, ssize_t, vmsplice, (int, const struct iovec *, size_t, unsigned)) \
   X(REQUIRED, int,   setrlimit,   (__rlimit_resource_t, const struct rlimit *)) \
   X(REQUIRED, int,   setrlimit64, (__rlimit_resource_t, const struct rlimit64 *)) \
   X(REQUIRED, int,   prlimit,     (pid_t, enum __rlimit_resource, const struct rlimit *, struct rlimit *)) \

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "../instance.h"
+#include "../pushback.h"
 #include "../redirect.h"
 #include "hook_table.h"
 #include "readable.h"
@@ -16,7 +17,8 @@ static bool is_on(void) {
 }
 
 static bool is_candidate(const void *buffer, size_t length) {
-    return (!zio__is_small(length) || zio_tracker_may_hold(&zio__tracker, buffer, length)) &&
+    return (!zio__is_small(length) || zio_tracker_may_hold(&zio__tracker, buffer, length) ||
+            zio__pushback_any()) &&
            is_on();
 }
 

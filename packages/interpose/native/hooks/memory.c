@@ -147,9 +147,12 @@ ZIO_EXPORT void *realloc(void *block, size_t length) {
         size = viewed_size(block);
     if (size < 4096 || length <= size || zio__is_small(size))
         return ZIO_REAL(realloc)(block, length);
+    int saved = errno;
     void *grown = ZIO_REAL(malloc)(length);
-    if (!grown)
+    if (!grown) {
+        errno = saved;
         return ZIO_REAL(realloc)(block, length);
+    }
     copy(grown, block, size);
     zio_tracker_discard(&zio__tracker, block, size);
     zio__real.free(block);

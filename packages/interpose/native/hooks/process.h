@@ -11,5 +11,7 @@ void zio__after_fork(bool child);
 
 /* Before a seccomp filter is installed. */
 void zio__before_seccomp(void);
+/* Before memory is spliced into a pipe. */
+void zio__before_vmsplice(void);
 
 #endif

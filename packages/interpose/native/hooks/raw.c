@@ -67,6 +67,9 @@ ZIO_EXPORT long syscall(long number, ...) {
         break;
     case SYS_prctl:
         return prctl((int)a[0], a[1], a[2], a[3], a[4]);
+    case SYS_vmsplice:
+        zio__before_vmsplice();
+        break;
     case SYS_io_uring_register:
         zio__memory_is_pinned();
         break;
