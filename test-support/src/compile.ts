@@ -15,7 +15,7 @@ const compiler = process.env.CC || "cc";
 export type Sanitizer = "address" | "undefined" | "thread";
 
 export interface CompileOptions {
-  /** The C files; one program or one shared object comes out. */
+  /** The C files, or the C++ files (.cc); one program or one shared object comes out. */
   sources: string[];
   /** Directories for `#include`. */
   includes?: string[];
@@ -30,7 +30,7 @@ export interface CompileOptions {
 export async function compileC(options: CompileOptions): Promise<string> {
   const { sources, includes = [], flags = [], sanitizers = [], libs = [] } = options;
   const compileFlags = [
-    "-std=c17",
+    sources.every((source) => source.endsWith(".cc")) ? "-std=c++17" : "-std=c17",
     "-D_GNU_SOURCE",
     "-g",
     "-O1",
