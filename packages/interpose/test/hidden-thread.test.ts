@@ -1,0 +1,25 @@
+// Traps 6 and 7, case 19: neither a thread nor a descriptor shows (victims/hidden_thread.c, descriptors.c).
+import { describeVictim } from "./support/both-ways.js";
+
+describeVictim("hidden_thread", {
+  "there is one thread until the first large input": "lazy",
+  "a process whose main thread left ends with its last thread": "pthread-exit",
+  "unshare works with views pending": "unshare",
+  "setns works with views pending": "setns",
+  "every thread follows setuid, and views go on working": "dropped-privileges",
+  "where no thread may be started, input is plain": { args: ["no-more-threads"], expectElision: false },
+  "chroot takes nothing away": "chroot",
+  "signals reach the program's threads only, also with all of them blocked": "signals",
+  "a stopped process goes on": "stopped",
+});
+
+describeVictim("descriptors", {
+  "new descriptors get the numbers that they get without zIO": "numbers",
+  "descriptors 0 to 2, closed at the start, stay free": "closed-at-start",
+  "close finds only the program's own descriptors": "close-all",
+  "a raw close_range takes no views away, and its numbers can be used again": "raw-close-range",
+  "closefrom and fork leave the views": "closefrom",
+  "dup2 over every number leaves the views": "dup2-over-all",
+  "descriptors run out at the same number": { args: ["exhausted"], expectElision: false },
+  "under a low limit the program has all descriptors of it": "limited-at-start",
+});
