@@ -242,6 +242,7 @@ static struct zio_origin *acquire(struct zio_origin_pool *pool, size_t bytes) {
     atomic_store_explicit(&origin->filled, 0, memory_order_relaxed);
     atomic_store_explicit(&origin->shared, 0, memory_order_relaxed);
     atomic_store_explicit(&origin->filling, 0, memory_order_relaxed);
+    atomic_store_explicit(&origin->overwriting, 0, memory_order_relaxed);
     atomic_store_explicit(&origin->references, UINT64_C(1) << 32, memory_order_relaxed);
     atomic_fetch_add_explicit(&pool->live_count, 1, memory_order_relaxed);
     return origin;
@@ -277,6 +278,15 @@ static void recycle(struct zio_origin *origin) {
 static bool was_last(struct zio_origin *origin, uint64_t reference) {
     return atomic_fetch_sub_explicit(&origin->references, reference, memory_order_acq_rel) ==
            reference;
+}
+
+bool zio_origin_hold_viewed(struct zio_origin *origin) {
+    uint64_t references = atomic_load(&origin->references);
+    while ((uint32_t)references != 0)
+        if (atomic_compare_exchange_weak(&origin->references, &references,
+                                         references + (UINT64_C(1) << 32)))
+            return true;
+    return false;
 }
 
 void zio_origin_release(struct zio_origin *origin) {

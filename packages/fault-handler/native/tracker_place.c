@@ -56,8 +56,15 @@ static void insert_views(struct pass *pass, int first, int last, uint64_t start,
         if (from >= to)
             continue;
         uint64_t offset = view->handle ? view->offset + (from - view->start) : 0;
-        if (pass->sharing && view->handle)
-            atomic_store_explicit(&zio__origin(view->handle)->shared, 1, memory_order_release);
+        if (pass->sharing && view->handle) {
+            /* Sequentially consistent, like its counterpart in zio_tracker_overwrite_begin: either
+             * the input sees the sharing, or we see the input and copy the bytes. */
+            atomic_store(&zio__origin(view->handle)->shared, 1);
+            if (atomic_load(&zio__origin(view->handle)->overwriting) != 0) {
+                defer(pass, from, bytes_of(view, from), to - from);
+                continue;
+            }
+        }
         if (zio_view_map_insert(&pass->tracker->map, from, to - from, view->handle, offset,
                                 view->tag) == 0) {
             pass->placed += to - from;
@@ -165,6 +172,7 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
                                       .offset = offset,
                                       .tag = site};
     if (zio__begin(tracker, &pass.section, 0, zio_view_map_stripes(start, length), false)) {
+        atomic_fetch_add(&tracker->changes, 1); /* once: the caller counts on it */
         place_run(&pass, 0, 1);
         zio__end(tracker, &pass.section);
     } else {
@@ -173,6 +181,31 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
     *delivered = check_deferred(&pass, start + length) - start;
     run_deferred(&pass);
     return pass.placed;
+}
+
+bool zio_tracker_overwrite_begin(struct zio_tracker *tracker, struct zio_origin *origin,
+                                 uint64_t views, uint64_t changes) {
+    if (!zio_origin_hold_viewed(origin))
+        return false;
+    atomic_fetch_add(&origin->overwriting, 1);
+    uint64_t references = atomic_load(&origin->references);
+    bool alone = zio_tracker_changes(tracker) == changes && (uint32_t)references == views &&
+                 (references >> 32) - 1 <= atomic_load(&origin->filling) &&
+                 atomic_load(&origin->shared) == 0;
+    if (alone)
+        return true;
+    atomic_fetch_sub(&origin->overwriting, 1);
+    zio_origin_release(origin);
+    return false;
+}
+
+void zio_tracker_overwrite_end(struct zio_tracker *tracker, void *buffer, size_t received,
+                               struct zio_origin *origin, uint64_t offset, uint16_t site,
+                               uint64_t changes, size_t *delivered) {
+    *delivered = received;
+    atomic_fetch_sub(&origin->overwriting, 1);
+    if (received > 0 && zio_tracker_changes(tracker) != changes)
+        zio_tracker_publish(tracker, buffer, received, origin, offset, site, delivered);
 }
 
 static void count_elided(const struct pass *pass) {
@@ -198,6 +231,7 @@ static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t
         return 0;
     }
     hold_views(&pass);
+    atomic_fetch_add(&tracker->changes, 1);
     uint64_t at = from;
     for (int i = 0; i < pass.count; i++)
         pass.views[i].start = pass.views[i].start - from + to;
@@ -335,6 +369,7 @@ static bool copy_overlapping_once(struct zio_tracker *tracker, uint64_t to, uint
         *retry = true;
     if (pass.count > 0) {
         hold_views(&pass);
+        atomic_fetch_add(&tracker->changes, 1);
         for (int i = 0; i < pass.count; i++)
             pass.views[i].start = pass.views[i].start - from + to;
         place_run(&pass, 0, pass.count);

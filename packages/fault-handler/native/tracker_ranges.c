@@ -185,6 +185,7 @@ void zio_tracker_overwrite(struct zio_tracker *tracker, void *start, size_t leng
 }
 
 static void show_zeros(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
+    atomic_fetch_add_explicit(&tracker->changes, 1, memory_order_release);
     /* Without room for it the old bytes stay, which is allowed after free; a memset stores. */
     if (zio_view_map_insert(&tracker->map, start, end - start, 0, 0, 0) != 0)
         zio_tracker_count(tracker, ZIO_COUNT_out_of_memory, 1);

@@ -65,6 +65,7 @@ static bool is_expected(struct zio_tracker *tracker, const struct zio_event *eve
 
 void zio__carve(struct zio_tracker *tracker, uint64_t start, uint64_t length) {
     atomic_fetch_add_explicit(&tracker->cuts, 1, memory_order_release);
+    atomic_fetch_add_explicit(&tracker->changes, 1, memory_order_release);
     while (zio_view_map_carve(&tracker->map, start, length) == ZIO_ENOMEM)
         zio__pause(1000000);
 }

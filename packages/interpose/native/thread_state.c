@@ -14,8 +14,7 @@ struct thread_state {
     struct zio_origin *in_use[SLOTS];
     bool known; /* to the key's destructor */
     bool remembering;
-    uintptr_t viewed_start, viewed_end;
-    uint64_t viewed_cuts;
+    struct zio__viewed viewed;
 };
 
 static __thread struct thread_state state;
@@ -93,24 +92,32 @@ void zio__slice_give_back(struct zio__slice *slice) {
         stop_filling(slice->origin);
 }
 
-bool zio__is_known_viewed(uintptr_t start, size_t length) {
-    return !state.remembering && state.viewed_cuts == zio_tracker_cuts(&zio__tracker) &&
-           start >= state.viewed_start && start < state.viewed_end &&
-           length <= state.viewed_end - start;
+bool zio__recall_viewed(uintptr_t start, size_t length, struct zio__viewed *viewed) {
+    if (state.remembering) /* a signal handler, in the middle of the other function */
+        return false;
+    *viewed = state.viewed;
+    return start >= viewed->start && start < viewed->end && length <= viewed->end - start;
 }
 
-void zio__remember_viewed(uintptr_t start, size_t length, uint64_t cuts) {
-    if (state.remembering) /* a signal handler, in the middle of this */
+static bool continues(const struct zio__viewed *known, const struct zio__viewed *piece) {
+    return known->end > known->start && piece->origin == known->origin &&
+           piece->changes == known->changes && piece->start >= known->start &&
+           piece->start <= known->end &&
+           piece->offset - known->offset == piece->start - known->start;
+}
+
+void zio__remember_viewed(const struct zio__viewed *piece) {
+    if (state.remembering)
         return;
     state.remembering = true;
     atomic_signal_fence(memory_order_seq_cst);
-    bool continues = cuts == state.viewed_cuts && start <= state.viewed_end &&
-                     start + length >= state.viewed_start;
-    if (!continues || start < state.viewed_start)
-        state.viewed_start = start;
-    if (!continues || start + length > state.viewed_end)
-        state.viewed_end = start + length;
-    state.viewed_cuts = cuts;
+    struct zio__viewed *known = &state.viewed;
+    if (!continues(known, piece))
+        *known = *piece;
+    else if (piece->end > known->end)
+        known->end = piece->end;
+    known->changes = piece->changes + 1; /* our own */
+    known->cuts = piece->cuts;
     atomic_signal_fence(memory_order_seq_cst);
     state.remembering = false;
 }

@@ -24,11 +24,18 @@ int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes);
 /* Drops the slice; the origin's `filled` says where the next one may begin. */
 void zio__slice_give_back(struct zio__slice *slice);
 
-/* What this thread last received to, as long as all of it still is views: the next message into
- * the same buffer needs no look at the map before it is received. `cuts`: zio_tracker_cuts,
- * read before the views were made. */
-void zio__remember_viewed(uintptr_t start, size_t length, uint64_t cuts);
-bool zio__is_known_viewed(uintptr_t start, size_t length);
+/* Where this thread last received to, and what is shown there since: [start, end) shows the origin
+ * from `offset` on. The pointer is no reference. As of `changes` nothing else has been made or
+ * ended; as of `cuts` at least every byte of it still is some view. */
+struct zio__viewed {
+    uintptr_t start, end;
+    struct zio_origin *origin;
+    uint64_t offset, changes, cuts;
+};
+/* Adds a piece just published. changes and cuts: read before that. */
+void zio__remember_viewed(const struct zio__viewed *piece);
+/* A copy of what is remembered, if [start, +length) lies in it. */
+bool zio__recall_viewed(uintptr_t start, size_t length, struct zio__viewed *viewed);
 
 void zio__thread_set_up(void);
 

@@ -26,6 +26,7 @@ struct zio_origin {
   _Atomic size_t filled;       /* bytes [0, filled) are final */
   _Atomic uint32_t shared;     /* sticky: two views may show the same byte */
   _Atomic uint32_t filling;    /* 1: one of the holds only waits to fill bytes from `filled` on */
+  _Atomic uint32_t overwriting; /* inputs under way to bytes below `filled`: make no new view of them */
   uint32_t size_class;
   struct zio_origin_pool *pool;
   struct zio_origin *next, *previous; /* in a free list of its class */
@@ -80,6 +81,9 @@ static inline void zio_origin_hold(struct zio_origin *origin) {
 static inline void zio_origin_add_view(struct zio_origin *origin) {
   atomic_fetch_add_explicit(&origin->references, 1, memory_order_relaxed);
 }
+/* Takes a hold if any view exists, which proves that the origin is in use: for a pointer that was
+ * kept without a reference. Headers are never unmapped before the pool is. */
+bool zio_origin_hold_viewed(struct zio_origin *origin);
 /* Drops a hold. */
 void zio_origin_release(struct zio_origin *origin);
 /* Drops a view. Signals are blocked, as around every lock of a view map. */

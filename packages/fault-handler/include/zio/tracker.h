@@ -104,6 +104,7 @@ struct zio_tracker {
     bool handler_runs;
 
     _Atomic uint64_t cuts; /* counts whatever may have ended a view without putting another there */
+    _Atomic uint64_t changes; /* counts whatever made or ended a view */
 
     struct zio_lock draining;  /* the one consumer of events; taken before stripes */
     struct zio_lock self_lock; /* leaf: self_events */
@@ -122,7 +123,7 @@ struct zio_tracker {
     struct zio_fault_stream streams[ZIO_TRACKER_STREAMS]; /* the handler's */
     uint32_t stream_turn;
 
-    struct zio_stats_counter *counters; /* ZIO_COUNTER_COUNT entries */
+    struct zio_stats_counter *counters;   /* ZIO_COUNTER_COUNT entries */
     struct zio_tracker_listener listener; /* functions may be NULL */
 };
 
@@ -155,6 +156,24 @@ static inline void zio_tracker_count(struct zio_tracker *tracker, enum zio_count
 static inline uint64_t zio_tracker_cuts(const struct zio_tracker *tracker) {
     return atomic_load_explicit(&tracker->cuts, memory_order_acquire);
 }
+
+/* While this number stays the same, no view has been made or ended. */
+static inline uint64_t zio_tracker_changes(const struct zio_tracker *tracker) {
+    return atomic_load_explicit(&tracker->changes, memory_order_acquire);
+}
+
+/* The one exception to "an origin is never written again": the next message into the same buffer.
+ * [buffer, +length) is known to show the origin from `offset` on, as of `changes`. When nobody else
+ * shows or uses the origin, the input may go to those very bytes: they are what the program
+ * overwrites, and no view has to change. Begins it (the origin is held, and copies of its views
+ * made meanwhile copy bytes) or returns false. */
+bool zio_tracker_overwrite_begin(struct zio_tracker *tracker, struct zio_origin *origin,
+                                 uint64_t views, uint64_t changes);
+/* Ends it: `received` bytes came. If views changed meanwhile they are published again.
+ * *delivered as in zio_tracker_publish. The caller drops the hold. */
+void zio_tracker_overwrite_end(struct zio_tracker *tracker, void *buffer, size_t received,
+                               struct zio_origin *origin, uint64_t offset, uint16_t site,
+                               uint64_t changes, size_t *delivered);
 
 /* How an input buffer can be received into an origin: bytes [head, length - tail) may be
  * directed there; head and tail are the program's own memory, to be filled by the kernel.
