@@ -51,4 +51,5 @@ describeVictim("launches", {
   "daemon keeps the views": "daemon",
   "exec replaces a process with views, also with threads in IO; a failed exec changes nothing": "exec-with-views",
   "exec from a thread works": "exec-from-thread",
+  "a program started without zIO inherits no descriptor of it": "inherited-descriptors",
 });

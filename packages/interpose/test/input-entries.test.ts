@@ -16,4 +16,5 @@ describeVictim("input_entries", {
   "preadv2 at position -1 reads on": "preadv2-here",
   "fread delivers the file through any buffer": "fread",
   "fgets and getline find every line in a viewed buffer": "fgets",
+  "copies, touches, frees and forks leave errno alone": "errno",
 });

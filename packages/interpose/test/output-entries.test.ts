@@ -16,4 +16,5 @@ describeVictim("output_entries", {
   "pwritev2 writes at its position and leaves the file's": "pwritev2",
   "fwrite writes through any buffer": "fwrite",
   "memory that was put out can be put out again, copied and looked at": "again",
+  "RWF_APPEND, RWF_DSYNC and RWF_NOWAIT hold": "flags",
 });

@@ -9,4 +9,5 @@ describeVictim("special_files", {
   "/dev/zero, urandom and getrandom fill views": "devices",
   "memfds and FIFOs behave like files and pipes": "named",
   "a file that changes after it was read does not change the memory": "changing-file",
+  "netlink datagrams come whole": "netlink",
 });

@@ -7,6 +7,7 @@ describeVictim("unhooked", {
   "process_vm_readv and writev reach views, of this process and from another": "process-vm",
   "futexes and mutexes work in viewed memory": "futexes",
   "sendfile, splice, tee, copy_file_range and message queues pass viewed data on": "files-and-queues",
+  "POSIX asynchronous IO reads and writes views": "posix-aio",
 });
 
 describeVictim("kernel_holds", {

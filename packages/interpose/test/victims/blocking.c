@@ -2,6 +2,7 @@
  * no IO, not even on the very buffer that the blocked call was given. Until data comes the
  * buffer holds, for every thread, what it held before. */
 #include "channels.h"
+#include <sys/ioctl.h>
 
 enum { OLD = 1, NEW = 2, OTHER = 3 };
 #define SIZE (256 * KIB)
@@ -148,14 +149,27 @@ static void blocked_output(void) {
     }
 }
 
+/* Reads and checks, in a child, what a call could not deliver. */
+static int read_in_child(int fd) {
+    pid_t child = fork();
+    if (child == 0) {
+        EXPECT_STREAM(fd, 60000, NEW, 0);
+        _exit(failures != 0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    return status;
+}
+
 /* The blocked buffer is unmapped, replaced or protected before the data comes. Plain, the
- * call sees the memory of the moment. */
-static void buffer_goes(void) {
-    for (int way = 0; way < 4; way++) {
+ * call sees the memory of the moment, and data that finds no place stays in the socket, for
+ * poll, for a child and for raw system calls too. */
+static void lose_buffer(int first, int last) {
+    for (int way = first; way <= last; way++) {
         struct call call = {.c = unix_pair(SOCK_STREAM), .at = viewed(SIZE, OLD), .how = 0};
         byte *source = stream_bytes(SIZE, NEW, 0);
         pthread_t thread = block(&call);
-        if (way == 0)
+        if (way == 0 || way > 3)
             munmap(call.at, SIZE);
         if (way == 1)
             mmap(call.at, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
@@ -177,9 +191,34 @@ static void buffer_goes(void) {
         }
         if (way == 2)
             EXPECT_BYTES(call.at, SIZE, OLD, 0);
-        if (call.result < 0)
+        struct pollfd p = {.fd = call.c.in, .events = POLLIN};
+        int waiting = -1;
+        if (way > 3) {
+            EXPECT(poll(&p, 1, 0), 1);
+            EXPECT(ioctl(call.c.in, FIONREAD, &waiting), 0);
+            EXPECT(waiting, 60000);
+            fcntl(call.c.in, F_SETFL, O_NONBLOCK); /* a lost byte is no hang */
+        }
+        byte *raw = region(60000);
+        if (call.result < 0 && way == 4)
+            EXPECT(read_in_child(call.c.in), 0);
+        else if (call.result < 0 && way == 5)
+            EXPECT(syscall(SYS_read, call.c.in, raw, 60000), 60000);
+        else if (call.result < 0 && way == 6)
+            EXPECT_STREAM(dup(call.c.in), 60000, NEW, 0);
+        else if (call.result < 0)
             EXPECT_STREAM(call.c.in, 60000, NEW, 0);
+        if (call.result < 0 && way == 5)
+            EXPECT_BYTES(raw, 60000, NEW, 0);
+        EXPECT_DRAINED(call.c.in);
     }
+}
+
+static void buffer_goes(void) {
+    lose_buffer(0, 3);
+}
+static void undelivered(void) {
+    lose_buffer(4, 6);
 }
 
 /* Two receivers of one socket, one buffer each; and two of one buffer, one after the other. */
@@ -231,4 +270,4 @@ static void many_blocked(void) {
 }
 
 SUBCASES({"input", blocked_input}, {"output", blocked_output}, {"buffer-goes", buffer_goes},
-         {"competing", competing}, {"many-blocked", many_blocked})
+         {"undelivered", undelivered}, {"competing", competing}, {"many-blocked", many_blocked})

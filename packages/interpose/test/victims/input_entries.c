@@ -181,8 +181,8 @@ FILE_CASE(preadv2)
 static void run_fread(void) {
     for (int kind = 0; kind < 6; kind++) {
         int fd = temporary_file(0);
-        byte *from = stream_bytes(3 * SIZE, NEW, 0), *at = region(3 * SIZE),
-             *copied = region(3 * SIZE);
+        byte *from = stream_bytes(3 * SIZE, NEW, 0), *copied = region(3 * SIZE);
+        byte *at = kind % 2 ? viewed(3 * SIZE, OLD) : region(3 * SIZE);
         write_all(fd, from, 3 * SIZE);
         lseek(fd, 0, SEEK_SET);
         FILE *file = fdopen(fd, "r");
@@ -244,8 +244,40 @@ static void run_fgets(void) {
     EXPECT_BYTES(viewed(SIZE, NEW), SIZE, NEW, 0);
 }
 
+/* Copies, fills, touches and frees leave errno alone, whatever they do behind the scenes. */
+static void run_errno(void) {
+    for (int round = 0; round < 6; round++) {
+        byte *landed = region(SIZE), *one = malloc(SIZE), *two = region(SIZE);
+        feed(landed, SIZE, NEW, 0);
+        errno = 4242;
+        copy(one, landed, SIZE);
+        copy(two + 100, one, SIZE - 100);
+        EXPECT(errno, 4242);
+        memmove(two, two + 100, SIZE - 100);
+        EXPECT(mempcpy(two, one, SIZE) == two + SIZE, 1);
+        EXPECT(errno, 4242);
+        EXPECT(two[round * 20000], byte_of(NEW, (uint64_t)round * 20000));
+        one[round * 10000] = 1;
+        EXPECT(errno, 4242);
+        memset(two, 0, SIZE);
+        one = realloc(one, 3 * SIZE);
+        EXPECT(errno, 4242);
+        free(one);
+        munmap(landed, SIZE + PAGE);
+        EXPECT(errno, 4242);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(errno != 4242);
+        EXPECT(errno, 4242);
+        int status = -1;
+        waitpid(child, &status, 0);
+        EXPECT(status, 0);
+        munmap(two, SIZE + PAGE);
+    }
+}
+
 SUBCASES({"read", run_read}, {"readv", run_readv}, {"recv", run_recv}, {"recvfrom", run_recvfrom},
          {"recvmsg", run_recvmsg}, {"recvmmsg", run_recvmmsg}, {"pread", run_pread},
          {"pread64", run_pread64}, {"preadv", run_preadv}, {"preadv64", run_preadv64},
          {"preadv2", run_preadv2}, {"preadv2-here", run_preadv2_here}, {"fread", run_fread},
-         {"fgets", run_fgets})
+         {"fgets", run_fgets}, {"errno", run_errno})

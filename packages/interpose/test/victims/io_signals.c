@@ -1,10 +1,9 @@
-/* Cases 9, 12 and 18, traps 11 and 12: signals, cancellation and longjmp in the middle of
+/* Cases 9, 12 and 18, trap 12: signals, cancellation and longjmp in the middle of
  * hooked calls, with and without SA_RESTART, and handlers that touch viewed memory. */
 #include "channels.h"
 #include <semaphore.h>
 #include <setjmp.h>
 #include <sys/time.h>
-#include <ucontext.h>
 
 enum { OLD = 1, NEW = 2, OTHER = 3 };
 #define SIZE (256 * KIB)
@@ -258,75 +257,6 @@ static void cancelled(void) {
     EXPECT_BYTES(at, SIZE, NEW, 0);
 }
 
-/* Trap 11: the stack of the thread that calls into zIO lies in memory that was viewed. */
-static void *echo_on_own_stack(void *argument) {
-    (void)argument;
-    struct channel c = wide_pipe();
-    byte *a = region(SIZE), *b = region(SIZE), *out = stream_bytes(SIZE, NEW, 0);
-    for (int round = 0; round < 20; round++) {
-        write_all(c.out, out, SIZE);
-        read_all(c.in, a, SIZE);
-        copy(b, a, SIZE);
-        write_all(c.out, b, SIZE);
-        read_all(c.in, a, SIZE);
-    }
-    EXPECT_BYTES(a, SIZE, NEW, 0);
-    EXPECT_BYTES(b, SIZE, NEW, 0);
-    return NULL;
-}
-
-static void stack_in_viewed_memory(void) {
-    for (int round = 0; round < 8; round++) {
-        byte *stack = viewed(SIZE, OLD);
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        if (pthread_attr_setstack(&attributes, stack, SIZE))
-            die("setstack");
-        pthread_t thread;
-        if (pthread_create(&thread, &attributes, echo_on_own_stack, NULL))
-            die("pthread_create");
-        pthread_join(thread, NULL);
-        EXPECT_BYTES(stack, PAGE, OLD, 0);
-    }
-}
-
-static ucontext_t back, coroutine;
-static void coroutine_body(void) {
-    echo_on_own_stack(NULL);
-}
-
-static void coroutine_in_viewed_memory(void) {
-    for (int round = 0; round < 8; round++) {
-        byte *stack = viewed(SIZE, OLD);
-        getcontext(&coroutine);
-        coroutine.uc_stack.ss_sp = stack;
-        coroutine.uc_stack.ss_size = SIZE;
-        coroutine.uc_link = &back;
-        makecontext(&coroutine, coroutine_body, 0);
-        swapcontext(&back, &coroutine);
-        EXPECT_BYTES(stack, PAGE, OLD, 0);
-    }
-}
-
-/* The alternative signal stack was viewed too, and the signal comes in the middle of IO. */
-static void signal_stack_in_viewed_memory(void) {
-    byte *stack = viewed(SIZE, OLD);
-    stack_t alternative = {.ss_sp = stack, .ss_size = SIZE};
-    if (sigaltstack(&alternative, NULL))
-        die("sigaltstack");
-    handler_from = viewed(SIZE, OTHER);
-    handler_to = region(SIZE);
-    handler_channel = wide_pipe();
-    on_signal(SIGALRM, busy_handler, SA_RESTART | SA_ONSTACK);
-    struct itimerval every = {{0, 900}, {0, 900}}, never = {{0, 0}, {0, 0}};
-    setitimer(ITIMER_REAL, &every, NULL);
-    for (int round = 0; round < 5 || handled < 20; round++)
-        echo_on_own_stack(NULL);
-    setitimer(ITIMER_REAL, &never, NULL);
-    EXPECT_BYTES(stack, PAGE, OLD, 0);
-}
-
 SUBCASES({"interrupted", interrupted}, {"interrupted-waitall", interrupted_waitall},
          {"restarted", restarted}, {"handler-does-io", handler_does_io},
-         {"longjmp-out", longjmp_out}, {"cancelled", cancelled}, {"stack", stack_in_viewed_memory},
-         {"coroutine", coroutine_in_viewed_memory}, {"signal-stack", signal_stack_in_viewed_memory})
+         {"longjmp-out", longjmp_out}, {"cancelled", cancelled})

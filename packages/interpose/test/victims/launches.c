@@ -192,13 +192,34 @@ static void exec_from_thread(void) {
     EXPECT_STREAM(out.in, SIZE, NEW, 0);
 }
 
+/* A program that is started without zIO inherits no descriptor of zIO's. */
+static void inherited_descriptors(void) {
+    char *arguments[] = {"sh", "-c", "for f in /proc/self/fd/*; do echo ${f##*/}; done", NULL};
+    char *environment[] = {"PATH=/usr/bin:/bin", NULL};
+    byte *at = viewed(SIZE, OLD);
+    for (int way = 0; way < 3; way++) {
+        pid_t child = -1;
+        if (way == 0) {
+            EXPECT(posix_spawn(&child, "/bin/sh", NULL, NULL, arguments, environment), 0);
+        } else if ((child = way == 1 ? fork() : _Fork()) == 0) {
+            if (way == 1) /* a child that has counters and a descriptor of its own by now */
+                EXPECT_BYTES(viewed(SIZE, NEW), SIZE, NEW, 0);
+            execve("/bin/sh", arguments, environment);
+            _exit(127);
+        }
+        waited(child, 0);
+    }
+    EXPECT_BYTES(at, SIZE, OLD, 0);
+}
+
 int main(int argc, char **argv) {
     static const struct subcase cases[] = {{"posix-spawn", posix_spawned},
                                            {"system", systems},
                                            {"popen", pipelines},
                                            {"daemon", daemons},
                                            {"exec-with-views", exec_with_views},
-                                           {"exec-from-thread", exec_from_thread}};
+                                           {"exec-from-thread", exec_from_thread},
+                                           {"inherited-descriptors", inherited_descriptors}};
     if (argc > 1 && strcmp(argv[1], "be-child") == 0)
         be_child();
     return run_subcase(argc, argv, cases, sizeof cases / sizeof cases[0]);

@@ -257,8 +257,29 @@ static void run_again(void) {
         expect_mixture(all + done, 4000 + i, (i * 37 % 40) * PAGE + i);
 }
 
+/* The flags of pwritev2 and preadv2 hold: append whatever the position, no waiting. */
+static void run_flags(void) {
+    int fd = temporary_file(0);
+    byte *at = viewed(SIZE, VIEW), *into = viewed(SIZE, PLAIN);
+    struct iovec whole = {at, SIZE}, back = {into, SIZE};
+    struct channel pipe = wide_pipe();
+    EXPECT_QUIET(SIZE, pwritev2(fd, &whole, 1, 0, 0));
+    EXPECT_QUIET(SIZE, pwritev2(fd, &whole, 1, 0, RWF_APPEND));
+    EXPECT_QUIET(SIZE, pwritev2(fd, &whole, 1, 0, RWF_DSYNC));
+    EXPECT(lseek(fd, 0, SEEK_END), 2 * SIZE);
+    EXPECT_QUIET(SIZE, preadv2(fd, &back, 1, SIZE, 0));
+    for (size_t i = 0; i < SIZE; i += PAGE)
+        EXPECT(into[i], byte_of(VIEW, i));
+    EXPECT_ERROR(EAGAIN, preadv2(pipe.in, &back, 1, -1, RWF_NOWAIT));
+    EXPECT_ERROR(EOPNOTSUPP, preadv2(fd, &back, 1, 0, 0x40000000));
+    EXPECT_QUIET(SIZE, writev(pipe.out, &whole, 1));
+    EXPECT_QUIET(SIZE, preadv2(pipe.in, &back, 1, -1, RWF_NOWAIT));
+    for (size_t i = 0; i < SIZE; i += PAGE)
+        EXPECT(into[i], byte_of(VIEW, i));
+}
+
 SUBCASES({"write", run_write}, {"writev", run_writev}, {"pwritev2-here", run_pwritev2_here},
          {"send", run_send}, {"sendto", run_sendto}, {"sendmsg", run_sendmsg},
          {"sendmmsg", run_sendmmsg}, {"pwrite", run_pwrite}, {"pwrite64", run_pwrite64},
          {"pwritev", run_pwritev}, {"pwritev64", run_pwritev64}, {"pwritev2", run_pwritev2},
-         {"fwrite", run_fwrite}, {"again", run_again})
+         {"fwrite", run_fwrite}, {"again", run_again}, {"flags", run_flags})

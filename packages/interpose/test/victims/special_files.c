@@ -1,6 +1,8 @@
 /* Case 9: input with large buffers from files that are not data files. Each has rules of
  * its own about buffer sizes and counts, and the buffer may be a view. */
 #include "channels.h"
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <pty.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -269,6 +271,42 @@ static void changing_file(void) {
     }
 }
 
+/* Netlink: a peek for the length, then datagrams into a large buffer. */
+static void netlink(void) {
+    struct {
+        struct nlmsghdr header;
+        struct rtgenmsg family;
+    } request = {{sizeof request, RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0}, {AF_UNSPEC}};
+    int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    byte *at = viewed(SIZE, OLD);
+    if (fd < 0)
+        skip("no netlink sockets here");
+    EXPECT_QUIET(sizeof request, send(fd, &request, sizeof request, 0));
+    int links = 0;
+    for (int done = 0; !done;) {
+        struct sockaddr_nl from;
+        struct iovec whole = {at, SIZE};
+        struct msghdr message = {
+            .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &whole, .msg_iovlen = 1};
+        ssize_t length = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC), n = recvmsg(fd, &message, 0);
+        EXPECT(n, length);
+        EXPECT(message.msg_namelen, sizeof from);
+        if (n <= 0)
+            break;
+        byte *copied = region(SIZE);
+        copy(copied, at, SIZE);
+        EXPECT_BYTES(copied + n, SIZE - (size_t)n, OLD, (uint64_t)n);
+        unsigned left = (unsigned)n;
+        for (struct nlmsghdr *h = (void *)copied; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+            links += h->nlmsg_type == RTM_NEWLINK;
+            done |= h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR;
+        }
+        feed(at, SIZE, OLD, 0);
+    }
+    EXPECT(links > 0, 1);
+    close(fd);
+}
+
 SUBCASES({"event-files", event_files}, {"inotify", inotify}, {"procfs", procfs},
          {"pty", pseudo_terminal}, {"devices", devices}, {"named", named},
-         {"changing-file", changing_file})
+         {"changing-file", changing_file}, {"netlink", netlink})

@@ -1,5 +1,6 @@
 /* Case 13: system calls that nobody hooks, on viewed memory, as source and as destination. */
 #include "channels.h"
+#include <aio.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -228,5 +229,30 @@ static void files_and_queues(void) {
     }
 }
 
+/* POSIX asynchronous IO reads and writes from threads of libc's own. */
+static void posix_aio(void) {
+    int file = temporary_file(0);
+    for (int round = 0; round < 4; round++) {
+        byte *at = viewed(SIZE, NEW), *into = viewed(SIZE, OLD), *copied = region(SIZE);
+        struct aiocb out = {.aio_fildes = file, .aio_buf = at, .aio_nbytes = SIZE};
+        struct aiocb in = {.aio_fildes = file, .aio_buf = into, .aio_nbytes = SIZE};
+        const struct aiocb *list[1] = {&out};
+        EXPECT(aio_write(&out), 0);
+        while (aio_suspend(list, 1, NULL) && errno == EINTR) {
+        }
+        EXPECT(aio_return(&out), SIZE);
+        list[0] = &in;
+        EXPECT(aio_read(&in), 0);
+        while (aio_suspend(list, 1, NULL) && errno == EINTR) {
+        }
+        EXPECT(aio_error(&in), 0);
+        EXPECT(aio_return(&in), SIZE);
+        copy(copied, into, SIZE);
+        EXPECT_BYTES(copied, SIZE, NEW, 0);
+        EXPECT_BYTES(into, SIZE, NEW, 0);
+        EXPECT_BYTES(at, SIZE, NEW, 0);
+    }
+}
+
 SUBCASES({"raw-calls", raw_calls}, {"structures", structures}, {"process-vm", process_vm},
-         {"futexes", futexes}, {"files-and-queues", files_and_queues})
+         {"futexes", futexes}, {"files-and-queues", files_and_queues}, {"posix-aio", posix_aio})
