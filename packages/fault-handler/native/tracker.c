@@ -204,7 +204,7 @@ static void forget_lock(struct zio_lock *lock) {
     atomic_store(&lock->writers, 0);
 }
 
-void zio_tracker_fork_child(struct zio_tracker *tracker) {
+void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors) {
     uint64_t signals = tracker->fork_signals;
     if (tracker->fork_locks) {
         own(tracker);
@@ -212,7 +212,10 @@ void zio_tracker_fork_child(struct zio_tracker *tracker) {
         zio_view_map_after_fork(&tracker->map);
         zio_origin_pool_after_fork(&tracker->pool);
         zio_handler_after_fork(&tracker->handler);
-        zio_uffd_abandon(&tracker->uffd);
+        if (shares_descriptors)
+            tracker->uffd.fd = -1;
+        else
+            zio_uffd_abandon(&tracker->uffd);
         tracker->handler_runs = false;
         forget_lock(&tracker->draining);
         forget_lock(&tracker->self_lock);

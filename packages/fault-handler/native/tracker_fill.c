@@ -61,6 +61,8 @@ static int fill_composed(struct zio_tracker *tracker, uint64_t page, unsigned ch
 int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigned char *compose,
               uint64_t *filled) {
     *filled = 0;
+    /* Before a byte is read: an input that overwrites the origin in place must learn of it. */
+    atomic_fetch_add(&tracker->changes, 1);
     for (uint64_t at = start; at < end;) {
         struct zio_view view;
         uint64_t done = 0;

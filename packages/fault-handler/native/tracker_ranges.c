@@ -45,7 +45,7 @@ static void trim_viewed(struct zio_tracker *tracker, uint64_t *start, uint64_t *
 }
 
 bool zio_tracker_plan_input(struct zio_tracker *tracker, void *buffer, size_t length,
-                            struct zio_input_plan *plan) {
+                            bool viewed_only, struct zio_input_plan *plan) {
     uint64_t start = zio__address(buffer), end = start + length;
     if (end < start)
         return false;
@@ -67,6 +67,9 @@ bool zio_tracker_plan_input(struct zio_tracker *tracker, void *buffer, size_t le
         trim_viewed(tracker, &unknown_start, &unknown_end);
         zio__end(tracker, &section);
     }
+    if (viewed_only)
+        return plan->head == 0 && plan->tail == 0 && unknown_start >= unknown_end &&
+               (plan->middle = length) > 0;
     if (unknown_start < unknown_end && !is_suitable(tracker, unknown_start, unknown_end)) {
         zio_tracker_count(tracker, ZIO_COUNT_unsuitable_memory, 1);
         return false;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <zio/syscall.h>
 
@@ -65,6 +66,12 @@ void zio__memory_is_pinned(void) {
     errno = saved;
 }
 
+/* Below this the program may need the two that we use. */
+enum { DESCRIPTORS_LEAST = 64 };
+
+/* A pass over views, its prefaulted stack, and the real call behind it. */
+enum { STACK_LEAST_BYTES = 16 << 10 };
+
 /* Whether the machine lets us map memory without counting it against the program. */
 static const char *refusal(void) {
     struct rlimit64 limit;
@@ -72,6 +79,9 @@ static const char *refusal(void) {
     if (zio_syscall(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) == 0 &&
         limit.rlim_cur != RLIM64_INFINITY)
         return "off: the address space is limited (RLIMIT_AS)";
+    if (zio_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 &&
+        limit.rlim_cur < DESCRIPTORS_LEAST)
+        return "off: too few descriptors are allowed (RLIMIT_NOFILE)";
     long fd =
         zio_syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
@@ -79,6 +89,14 @@ static const char *refusal(void) {
         zio_syscall(SYS_close, fd);
     }
     return overcommit == '2' ? "off: memory is not overcommitted (vm.overcommit_memory=2)" : NULL;
+}
+
+bool zio__has_stack(void) {
+    stack_t alternate;
+    uintptr_t here = (uintptr_t)&alternate;
+    if (zio_syscall(SYS_sigaltstack, 0, &alternate) != 0 || !(alternate.ss_flags & SS_ONSTACK))
+        return true;
+    return here - (uintptr_t)alternate.ss_sp >= STACK_LEAST_BYTES;
 }
 
 bool zio__ready(void) {
@@ -116,14 +134,18 @@ static void after_fork_in_parent(void) {
     zio_tracker_fork_parent(&zio__tracker);
 }
 
-static void after_fork_in_child(void) {
-    zio_tracker_fork_child(&zio__tracker);
+static void become_child(bool shares_descriptors) {
+    zio_tracker_fork_child(&zio__tracker, shares_descriptors);
     zio__stats_open();
 }
 
-void zio__after_fork(bool child) {
+static void after_fork_in_child(void) {
+    become_child(false);
+}
+
+void zio__after_fork(bool child, bool shares_descriptors) {
     if (child)
-        after_fork_in_child();
+        become_child(shares_descriptors);
     else
         after_fork_in_parent();
 }

@@ -44,6 +44,10 @@ static inline bool zio__is_tracking(void) {
            atomic_load_explicit(&zio__tracker.map.count, memory_order_acquire) != 0;
 }
 
+/* False on a signal stack with little room left: what zIO does there would overflow it, while the
+ * plain call, which is always right, does not. */
+bool zio__has_stack(void);
+
 /* Whether views may be made now by this thread; starts the tracker. When userfaultfd turns
  * out to be unusable, every hook becomes a plain call from then on. */
 bool zio__ready(void);

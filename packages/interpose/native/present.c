@@ -108,7 +108,7 @@ static bool present_many(int fd, const struct zio_io_request *request, ssize_t *
 bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_request *request,
                   ssize_t *result) {
     if (request->piece_count == 0 || request->piece_count > IOV_MAX ||
-        !any_may_show_views(request) ||
+        !any_may_show_views(request) || !zio__has_stack() ||
         (known != ZIO__SOCKET_DESCRIPTOR && !zio__kind_takes_pieces(fd, ZIO__OUTPUT)))
         return false;
     if (request->piece_count > PIECES / 2)

@@ -58,7 +58,8 @@ static bool add_redirected(struct redirection *plan, const struct iovec *piece) 
     if (zio__recall_viewed((uintptr_t)base, piece->iov_len, &known) &&
         known.cuts == zio_tracker_cuts(&zio__tracker))
         layout = (struct zio_input_plan){.middle = piece->iov_len};
-    else if (!zio_tracker_plan_input(&zio__tracker, base, piece->iov_len, &layout))
+    else if (!zio_tracker_plan_input(&zio__tracker, base, piece->iov_len,
+                                     zio__is_small(piece->iov_len), &layout))
         return false;
     struct zio__slice *slice = &plan->slices[plan->slice_count];
     if (zio__slice_take(slice, (uintptr_t)base + layout.head, layout.middle) != 0) {
@@ -179,11 +180,14 @@ static bool overwrite(int fd, const struct zio_io_request *request, uint16_t sit
                                      (known.end - 1) / granules - known.start / granules + 1,
                                      known.changes))
         return false;
+    int slot = zio__note_overwriting(known.origin);
     uint64_t offset = known.offset + (base - known.start);
     struct iovec target = {known.origin->data + offset, piece->iov_len};
     struct zio_io_request overwriting = *request;
     overwriting.pieces = &target;
     ssize_t received = zio__kernel_stack.receive(zio__kernel_channel(fd), &overwriting);
+    if (slot >= 0)
+        zio__unnote_overwriting(slot);
     size_t arrived = received > 0 ? (size_t)received : 0, delivered;
     zio_tracker_count(&zio__tracker, ZIO_COUNT_redirected_bytes, arrived);
     zio_tracker_overwrite_end(&zio__tracker, piece->iov_base, arrived, known.origin, offset, site,
@@ -198,6 +202,8 @@ static bool overwrite(int fd, const struct zio_io_request *request, uint16_t sit
 bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_request *request,
                    uintptr_t return_address, ssize_t *result) {
     uint16_t site;
+    if (!zio__has_stack())
+        return false;
     if (zio__pushback_any() && request->offset < 0 && zio__pushback_take(fd, request, result))
         return true;
     enum wish wish = wish_for(request, return_address, &site);

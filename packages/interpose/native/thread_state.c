@@ -2,16 +2,25 @@
 #include "thread_state.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <zio/error.h>
+#include <zio/syscall.h>
 
 #include "instance.h"
 
-enum { SLOTS = 8, PAGE = 4096, LEAST_ORIGIN_BYTES = 64 << 10 };
+enum { SLOTS = 8, SAME_STACK_BYTES = 1 << 20, PAGE = 4096, LEAST_ORIGIN_BYTES = 64 << 10 };
+
+/* An origin that a call has not given back yet. */
+struct in_use {
+    struct zio_origin *origin; /* NULL: free */
+    uintptr_t frame;           /* of the function that took it */
+    bool overwriting;
+};
 
 struct thread_state {
     _Atomic(struct zio_origin *) filling; /* the thread and its signal handlers take turns */
-    struct zio_origin *in_use[SLOTS];
+    struct in_use in_use[SLOTS];
     bool known; /* to the key's destructor */
     bool remembering;
     struct zio__viewed viewed;
@@ -27,17 +36,67 @@ static void stop_filling(struct zio_origin *origin) {
     zio_origin_release(origin);
 }
 
+static void give_up(struct in_use *slot) {
+    struct zio_origin *origin = slot->origin;
+    slot->origin = NULL;
+    if (slot->overwriting)
+        atomic_fetch_sub(&origin->overwriting, 1);
+    zio_origin_release(origin);
+}
+
 static void thread_ends(void *value) {
     struct thread_state *ending = value;
     for (int i = 0; i < SLOTS; i++)
-        if (ending->in_use[i])
-            zio_origin_release(ending->in_use[i]);
-    if (ending->filling)
-        stop_filling(ending->filling);
-    for (int i = 0; i < SLOTS; i++)
-        ending->in_use[i] = NULL;
-    atomic_store(&ending->filling, NULL);
+        if (ending->in_use[i].origin)
+            give_up(&ending->in_use[i]);
+    struct zio_origin *filling = atomic_exchange(&ending->filling, NULL);
+    if (filling)
+        stop_filling(filling);
     ending->known = false;
+}
+
+/* Calls that a longjmp abandoned: their frames lie below ours on this same stack. A frame of a
+ * call that is still under way, interrupted by the signal whose handler we are, lies above; on an
+ * alternate signal stack nothing can be told. */
+static void reclaim(uintptr_t frame) {
+    stack_t alternate;
+    if (zio_syscall(SYS_sigaltstack, 0, &alternate) != 0 || (alternate.ss_flags & SS_ONSTACK))
+        return;
+    for (int i = 0; i < SLOTS; i++) {
+        struct in_use *slot = &state.in_use[i];
+        if (slot->origin && slot->frame <= frame && frame - slot->frame < SAME_STACK_BYTES)
+            give_up(slot);
+    }
+}
+
+/* A free slot, or SLOTS. */
+static unsigned find_slot(uintptr_t frame) {
+    for (int attempt = 0; attempt < 2; attempt++) {
+        for (unsigned slot = 0; slot < SLOTS; slot++)
+            if (!state.in_use[slot].origin)
+                return slot;
+        reclaim(frame);
+    }
+    return SLOTS;
+}
+
+static void use_slot(unsigned slot, struct zio_origin *origin, uintptr_t frame, bool overwriting) {
+    if (!state.known && has_key)
+        state.known = pthread_setspecific(key, &state) == 0;
+    state.in_use[slot] = (struct in_use){origin, frame, overwriting};
+}
+
+int zio__note_overwriting(struct zio_origin *origin) {
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    unsigned slot = find_slot(frame);
+    if (slot == SLOTS)
+        return -1;
+    use_slot(slot, origin, frame, true);
+    return (int)slot;
+}
+
+void zio__unnote_overwriting(int slot) {
+    state.in_use[slot].origin = NULL;
 }
 
 void zio__thread_set_up(void) {
@@ -52,13 +111,10 @@ static size_t next_offset(size_t filled, uintptr_t address) {
 /* A signal handler may come between any two steps and use this thread's state as well: each
  * step leaves it usable, and what is taken is first removed. */
 int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes) {
-    unsigned slot = 0;
-    while (slot < SLOTS && state.in_use[slot])
-        slot++;
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    unsigned slot = find_slot(frame);
     if (slot == SLOTS)
         return ZIO_EAGAIN;
-    if (!state.known && has_key)
-        state.known = pthread_setspecific(key, &state) == 0;
     struct zio_origin *origin = atomic_exchange(&state.filling, NULL);
     size_t offset = 0;
     if (origin) {
@@ -79,14 +135,14 @@ int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes) {
         if (!origin)
             return ZIO_ENOMEM;
     }
-    state.in_use[slot] = origin;
+    use_slot(slot, origin, frame, false);
     *slice = (struct zio__slice){origin, offset, slot};
     return 0;
 }
 
 void zio__slice_give_back(struct zio__slice *slice) {
     struct zio_origin *none = NULL;
-    state.in_use[slice->slot] = NULL;
+    state.in_use[slice->slot].origin = NULL;
     atomic_store_explicit(&slice->origin->filling, 1, memory_order_release);
     if (!atomic_compare_exchange_strong(&state.filling, &none, slice->origin))
         stop_filling(slice->origin);

@@ -24,6 +24,11 @@ int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes);
 /* Drops the slice; the origin's `filled` says where the next one may begin. */
 void zio__slice_give_back(struct zio__slice *slice);
 
+/* Notes an origin that the calling function holds and overwrites, so that a call that never comes
+ * back gives it up. Returns the slot for zio__unnote_overwriting, or -1: no room. */
+int zio__note_overwriting(struct zio_origin *origin);
+void zio__unnote_overwriting(int slot);
+
 /* Where this thread last received to, and what is shown there since: [start, end) shows the origin
  * from `offset` on. The pointer is no reference. As of `changes` nothing else has been made or
  * ended; as of `cuts` at least every byte of it still is some view. */

@@ -177,12 +177,13 @@ void zio_tracker_overwrite_end(struct zio_tracker *tracker, void *buffer, size_t
 
 /* How an input buffer can be received into an origin: bytes [head, length - tail) may be
  * directed there; head and tail are the program's own memory, to be filled by the kernel.
- * Returns false when nothing can (not private anonymous writable memory, or too small). */
+ * Returns false when nothing can (not private anonymous writable memory, or too small), with
+ * viewed_only also when a byte of the range is no view now. */
 struct zio_input_plan {
     size_t head, middle, tail;
 };
 bool zio_tracker_plan_input(struct zio_tracker *tracker, void *buffer, size_t length,
-                            struct zio_input_plan *plan);
+                            bool viewed_only, struct zio_input_plan *plan);
 
 /* Makes [destination, +length) show origin bytes [offset, +length): views where pages
  * allow, real copies elsewhere. The caller holds the origin. Returns the bytes that became views.
@@ -240,7 +241,8 @@ static inline void zio_tracker_release(struct zio_origin **origins, int count) {
  * follows, in the parent or in the child. In the child the tracker is idle again. */
 void zio_tracker_fork_prepare(struct zio_tracker *tracker);
 void zio_tracker_fork_parent(struct zio_tracker *tracker);
-void zio_tracker_fork_child(struct zio_tracker *tracker);
+/* shares_descriptors: the child has the parent's descriptor table (CLONE_FILES), not a copy. */
+void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors);
 
 /* Ends everything for good in this process: every view becomes memory, the handler ends, the
  * descriptor is closed. For programs about to run under limits that we would break. */

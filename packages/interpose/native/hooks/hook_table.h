@@ -87,6 +87,7 @@
   X(REQUIRED, int,   setgroups, (size_t, const gid_t *)) \
   X(REQUIRED, int,   unshare,   (int)) \
   X(REQUIRED, int,   setns,     (int, int)) \
+  X(REQUIRED, int,   close,     (int)) \
   X(REQUIRED, int,   prctl,     (int, ...)) \
   X(REQUIRED, ssize_t, vmsplice, (int, const struct iovec *, size_t, unsigned)) \
   X(REQUIRED, int,   setrlimit,   (__rlimit_resource_t, const struct rlimit *)) \

@@ -37,7 +37,10 @@ static void *copy(void *to, const void *from, size_t length) {
         return zio__boot_memmove(to, from, length);
     if (!atomic_load_explicit(&zio__on, memory_order_acquire))
         return zio__real.memmove(to, from, length);
-    if (zio_tracker_may_hold(&zio__tracker, from, length)) {
+    bool from_views = zio_tracker_may_hold(&zio__tracker, from, length);
+    if ((from_views || zio_tracker_may_hold(&zio__tracker, to, length)) && !zio__has_stack())
+        return zio__real.memmove(to, from, length);
+    if (from_views) {
         if (zio_tracker_copy(&zio__tracker, to, from, length))
             return to;
         if (!overlaps(to, from, length)) {
@@ -55,7 +58,7 @@ static void *set(void *to, int value, size_t length) {
     if (!zio__real.memset)
         return zio__boot_memset(to, value, length);
     if (atomic_load_explicit(&zio__on, memory_order_acquire) &&
-        zio_tracker_may_hold(&zio__tracker, to, length)) {
+        zio_tracker_may_hold(&zio__tracker, to, length) && zio__has_stack()) {
         if ((unsigned char)value == 0) {
             zio_tracker_zero(&zio__tracker, to, length);
             return to;
@@ -132,7 +135,7 @@ ZIO_EXPORT void free(void *block) {
     if (__builtin_expect(atomic_load_explicit(&zio__tracker.map.count, memory_order_relaxed) != 0,
                          0)) {
         size_t size = viewed_size(block);
-        if (size >= 4096)
+        if (size >= 4096 && zio__has_stack())
             zio_tracker_discard(&zio__tracker, block, size);
     }
     ZIO_REAL(free)(block);
@@ -145,7 +148,7 @@ ZIO_EXPORT void *realloc(void *block, size_t length) {
     size_t size = 0;
     if (atomic_load_explicit(&zio__tracker.map.count, memory_order_relaxed) != 0)
         size = viewed_size(block);
-    if (size < 4096 || length <= size || zio__is_small(size))
+    if (size < 4096 || length <= size || zio__is_small(size) || !zio__has_stack())
         return ZIO_REAL(realloc)(block, length);
     int saved = errno;
     void *grown = ZIO_REAL(malloc)(length);

@@ -16,7 +16,7 @@ ZIO_EXPORT pid_t _Fork(void) {
     zio__before_fork();
     pid_t child = ZIO_REAL(_Fork)();
     int saved = errno;
-    zio__after_fork(child == 0);
+    zio__after_fork(child == 0, false);
     errno = saved;
     return child;
 }
@@ -24,11 +24,12 @@ ZIO_EXPORT pid_t _Fork(void) {
 struct clone_start {
     int (*run)(void *);
     void *argument;
+    bool shares_descriptors;
 };
 
 static int run_in_clone(void *argument) {
     struct clone_start start = *(struct clone_start *)argument;
-    zio__after_fork(true);
+    zio__after_fork(true, start.shares_descriptors);
     return start.run(start.argument);
 }
 
@@ -41,11 +42,11 @@ ZIO_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *argument,
     va_end(rest);
     if (!zio__is_tracking() || (flags & CLONE_VM) || !run || !stack)
         return ZIO_REAL(clone)(run, stack, flags, argument, parent_tid, tls, child_tid);
-    struct clone_start start = {run, argument};
+    struct clone_start start = {run, argument, flags & CLONE_FILES};
     zio__before_fork();
     int child = ZIO_REAL(clone)(run_in_clone, stack, flags, &start, parent_tid, tls, child_tid);
     int saved = errno;
-    zio__after_fork(false);
+    zio__after_fork(false, false);
     errno = saved;
     return child;
 }
@@ -89,3 +90,13 @@ ZIO_FOLLOWED(setgroups, (size_t count, const gid_t *groups), (count, groups))
 
 ZIO_ALONE(unshare, (int flags), (flags))
 ZIO_ALONE(setns, (int fd, int kind), (fd, kind))
+
+/* What the program did not open it cannot close; a daemon closes every number there is. */
+ZIO_EXPORT int close(int fd) {
+    if (fd >= 0 && (fd == zio__tracker.uffd.fd || fd == zio__tracker.uffd.device_fd) &&
+        zio_tracker_is_owner(&zio__tracker)) {
+        errno = EBADF;
+        return -1;
+    }
+    return ZIO_REAL(close)(fd);
+}

@@ -1,6 +1,7 @@
 /* syscall(3): the raw calls that have a hook of their own, or make a process, must not pass by. */
 #include <errno.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -26,6 +27,12 @@ static bool forks(long number, const long *a) {
     return false;
 }
 
+static bool shares_descriptors(long number, const long *a) {
+    if (number == SYS_clone3)
+        return ((const struct clone_args *)a[0])->flags & CLONE_FILES;
+    return number == SYS_clone && (a[0] & CLONE_FILES);
+}
+
 static long as_libc(long result) {
     if (result >= 0 || result < -4095)
         return result;
@@ -36,7 +43,7 @@ static long as_libc(long result) {
 static long fork_raw(long number, const long *a) {
     zio__before_fork();
     long result = zio_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    zio__after_fork(result == 0);
+    zio__after_fork(result == 0, shares_descriptors(number, a));
     return as_libc(result);
 }
 
@@ -60,6 +67,10 @@ ZIO_EXPORT long syscall(long number, ...) {
         return pkey_mprotect((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3]);
     case SYS_mremap:
         return (long)mremap((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
+    case SYS_unshare:
+        return unshare((int)a[0]);
+    case SYS_setns:
+        return setns((int)a[0], (int)a[1]);
     case SYS_mlockall:
         return mlockall((int)a[0]);
     case SYS_seccomp:
