@@ -105,13 +105,15 @@ bool zio_tracker_ready(struct zio_tracker *tracker) {
     if (state != ZIO_TRACKER_IDLE || !zio_tracker_is_owner(tracker))
         return false;
     uint64_t signals = zio_signals_block();
-    zio_lock_exclusive(&tracker->lifecycle);
-    state = atomic_load(&tracker->state);
-    if (state == ZIO_TRACKER_IDLE) {
-        state = start(tracker) == 0 ? ZIO_TRACKER_ACTIVE : ZIO_TRACKER_UNAVAILABLE;
-        atomic_store_explicit(&tracker->state, state, memory_order_release);
+    /* Not waited for: its holder may be forking, and we may hold what it waits for. */
+    if (zio_lock_exclusive_timed(&tracker->lifecycle, 0)) {
+        state = atomic_load(&tracker->state);
+        if (state == ZIO_TRACKER_IDLE) {
+            state = start(tracker) == 0 ? ZIO_TRACKER_ACTIVE : ZIO_TRACKER_UNAVAILABLE;
+            atomic_store_explicit(&tracker->state, state, memory_order_release);
+        }
+        zio_unlock_exclusive(&tracker->lifecycle);
     }
-    zio_unlock_exclusive(&tracker->lifecycle);
     zio_signals_restore(signals);
     return state == ZIO_TRACKER_ACTIVE;
 }
@@ -182,19 +184,17 @@ void zio_tracker_fork_prepare(struct zio_tracker *tracker) {
     uint64_t signals = zio_signals_block();
     zio_lock_exclusive(&tracker->lifecycle);
     tracker->fork_signals = signals;
-    tracker->fork_locks = zio_tracker_is_owner(tracker);
-    if (!tracker->fork_locks)
+    tracker->fork_ours = zio_tracker_is_owner(tracker);
+    if (!tracker->fork_ours)
         return;
+    atomic_store(&tracker->forking, true);
     settle_and_lock(tracker, INT_MAX);
-    zio_lock_exclusive(&tracker->draining);
+    zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
 }
 
 void zio_tracker_fork_parent(struct zio_tracker *tracker) {
     uint64_t signals = tracker->fork_signals;
-    if (tracker->fork_locks) {
-        zio_unlock_exclusive(&tracker->draining);
-        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
-    }
+    atomic_store(&tracker->forking, false);
     zio_unlock_exclusive(&tracker->lifecycle);
     zio_signals_restore(signals);
 }
@@ -206,7 +206,8 @@ static void forget_lock(struct zio_lock *lock) {
 
 void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors) {
     uint64_t signals = tracker->fork_signals;
-    if (tracker->fork_locks) {
+    atomic_store(&tracker->forking, false);
+    if (tracker->fork_ours) {
         own(tracker);
         atomic_fetch_add(&tracker->cuts, 1);
         zio_view_map_after_fork(&tracker->map);

@@ -156,18 +156,22 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
     section->exclusive = exclusive;
     section->signals = zio_signals_block();
     int code = 0;
+    bool forking = false;
     for (int attempt = 0; patient || attempt < ZIO__ATTEMPTS; attempt++) {
         zio__drain(tracker);
         zio_view_map_lock(&tracker->map, shared, exclusive);
-        code = zio_uffd_probe(&tracker->uffd);
-        if (code == 0 && zio_handler_is_quiet(&tracker->handler))
+        forking = atomic_load(&tracker->forking);
+        code = forking ? 0 : zio_uffd_probe(&tracker->uffd);
+        if (!forking && code == 0 && zio_handler_is_quiet(&tracker->handler))
             return true;
         zio_view_map_unlock(&tracker->map, shared, exclusive);
+        if (forking && attempt >= ZIO__ATTEMPTS)
+            break; /* for long: whoever forks may wait for what we hold */
         if (code == ZIO_EBADF)
             break;
         if (code != 0 && !patient)
             break;
-        if (code != 0)
+        if (code != 0 || forking)
             zio__pause(50000);
     }
     zio_signals_restore(section->signals);

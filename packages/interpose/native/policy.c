@@ -11,8 +11,10 @@ enum {
     SITES = 4096,
     PROBES = 8,
     LEARN_MIN_BYTES = 64 << 10, /* below, a hot copy costs no more than the book-keeping */
-    ELIDED_BYTES_PER_UNIT = 16, /* a copy whose source is in the second-level cache */
-    INPUT_UNITS = 2000,         /* redirecting, publishing and presenting one input */
+    ELIDED_BYTES_PER_UNIT = 12, /* a copy that finds little in the caches */
+    COPY_UNITS = 3000,          /* making the views of one copy */
+    INPUT_UNITS = 6000,         /* redirecting, publishing and presenting one input */
+    OVERWRITE_UNITS = 500,      /* one that went to the bytes of the last */
     FAULT_UNITS = 8000,         /* one fault; */
     TOUCHED_BYTES_PER_UNIT = 4, /* and about 1 us for each page that it fills */
     FIRST_DEBT_LIMIT = 200000,  /* before a site is left alone for the first time, */
@@ -56,7 +58,7 @@ static void touched(void *context, uint16_t tag, uint64_t bytes) {
 static void elided(void *context, uint16_t tag, uint64_t bytes) {
     (void)context;
     struct site *site = &sites[tag % SITES];
-    int64_t credit = (int64_t)(bytes / ELIDED_BYTES_PER_UNIT);
+    int64_t credit = (int64_t)(bytes / ELIDED_BYTES_PER_UNIT) - COPY_UNITS;
     int64_t account =
         atomic_fetch_add_explicit(&site->account, credit, memory_order_relaxed) + credit;
     if (account <= CREDIT_LIMIT)
@@ -109,8 +111,12 @@ bool zio__policy_redirects(uint16_t tag) {
            (tag != 0 && !is_left_alone(&sites[tag % SITES]));
 }
 
-/* What arrived short of a page's worth of elision was copied after all: twice the book-keeping. */
-void zio__policy_received(uint16_t tag, size_t received) {
+void zio__policy_received(uint16_t tag) {
     if (zio__settings.policy == ZIO_POLICY_LEARN)
-        debit(tag, received < LEARN_MIN_BYTES / 4 ? 2 * INPUT_UNITS : INPUT_UNITS);
+        debit(tag, INPUT_UNITS);
+}
+
+void zio__policy_overwrote(uint16_t tag) {
+    if (zio__settings.policy == ZIO_POLICY_LEARN)
+        debit(tag, OVERWRITE_UNITS);
 }

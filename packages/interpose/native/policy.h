@@ -18,7 +18,8 @@ size_t zio__policy_threshold(void);
 uint16_t zio__policy_site(uintptr_t return_address, size_t length);
 /* Before an input: direct it into an origin? */
 bool zio__policy_redirects(uint16_t site);
-/* After one that was directed there. */
-void zio__policy_received(uint16_t site, size_t received_bytes);
+/* After one that was directed there; after one that went to the bytes of the last. */
+void zio__policy_received(uint16_t site);
+void zio__policy_overwrote(uint16_t site);
 
 #endif

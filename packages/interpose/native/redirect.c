@@ -195,6 +195,8 @@ static bool overwrite(int fd, const struct zio_io_request *request, uint16_t sit
     if (delivered < arrived)
         zio__pushback_put(fd, known.origin, offset + delivered, arrived - delivered);
     zio_origin_release(known.origin);
+    if (received > 0)
+        zio__policy_overwrote(site);
     *result = delivered == arrived ? received : delivered > 0 ? (ssize_t)delivered : -EFAULT;
     return true;
 }
@@ -231,7 +233,7 @@ bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_reque
     if (received == -EINVAL)
         return false;
     if (received > 0)
-        zio__policy_received(site, (size_t)received);
+        zio__policy_received(site);
     zio__stats_gauges();
     *result = received;
     return true;

@@ -162,8 +162,9 @@ test("nothing but a small parent waits for the command", async () => {
 test("zio stops when the terminal's stop signal stopped the command, and both go on together", async () => {
   // A group whose leader has a parent in another one, as a shell makes for a job: the kernel ignores SIGTSTP elsewhere.
   const program = await compileProgram("signal_log.c");
-  const script = 'set -m; "$@" & echo "job $!"; wait $!; wait $!; echo "ended $?"';
-  started = new StartedProgram("/bin/sh", ["-c", script, "sh", zioPath, "run", "--stats", file, "--", program]);
+  // Not by `set -m`: without a terminal, as in CI, sh makes no group for a job.
+  const script = fileOf("job.py", jobScript);
+  started = new StartedProgram("python3", [script, zioPath, "run", "--stats", file, "--", program]);
   const job = Number((await started.line(/^job/)).split(" ")[1]);
   const pid = Number((await started.line(/^ready/)).split(" ")[1]);
   process.kill(job, "SIGTSTP");
@@ -197,6 +198,17 @@ test("Ctrl-C on a terminal reaches the command once, and the record is written",
   expect(lines).toEqual(["INT", "TERM"]);
   expect(record().ending).toEqual({ status: 7 });
 });
+
+/** Runs its arguments in a process group of their own, tells its number, and waits for the end. */
+const jobScript = `
+import os, sys
+pid = os.fork()
+if pid == 0:
+    os.setpgid(0, 0)
+    os.execvp(sys.argv[1], sys.argv[1:])
+print("job", pid, flush=True)
+os.waitpid(pid, 0)
+`;
 
 /** Runs its arguments on a terminal of their own, types Ctrl-C once they are ready, then sends SIGTERM. */
 const terminalScript = `

@@ -90,7 +90,8 @@ struct zio_tracker {
     _Atomic int state;
     struct zio_lock lifecycle; /* start, stop, fork */
     uint64_t fork_signals;     /* what prepare and quiesce blocked; with lifecycle held */
-    bool fork_locks;           /* prepare took all stripes and draining */
+    bool fork_ours;            /* the forking process owns the tracker */
+    _Atomic bool forking;      /* no section is entered: what prepare made memory stays memory */
     int owner_pid;
     unsigned char *sentinel; /* MADV_WIPEONFORK page: 1 in the owner and its vfork children */
     uint32_t disabled;
@@ -237,8 +238,10 @@ static inline void zio_tracker_release(struct zio_origin **origins, int count) {
             zio_origin_release(origins[i]);
 }
 
-/* fork: prepare materialises every view and holds every lock; exactly one of the others
- * follows, in the parent or in the child. In the child the tracker is idle again. */
+/* fork: prepare materialises every view and lets no further one be made until exactly one of the
+ * others follows, in the parent or in the child. It holds no lock that a hook waits for: the
+ * handlers of the program's own locks run after it, and their owners may be in a hook. In the child
+ * the tracker is idle again. */
 void zio_tracker_fork_prepare(struct zio_tracker *tracker);
 void zio_tracker_fork_parent(struct zio_tracker *tracker);
 /* shares_descriptors: the child has the parent's descriptor table (CLONE_FILES), not a copy. */
