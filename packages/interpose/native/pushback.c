@@ -82,8 +82,9 @@ bool zio__pushback_take(int fd, const struct zio_io_request *request, ssize_t *r
         (request->pieces[i].iov_base, taken.origin->data + taken.offset + done, length);
         done += length;
     }
-    if (done < taken.length)
-        zio__pushback_put(fd, taken.origin, taken.offset + done, taken.length - done);
+    size_t used = request->message && (request->flags & MSG_PEEK) ? 0 : done;
+    if (used < taken.length)
+        zio__pushback_put(fd, taken.origin, taken.offset + used, taken.length - used);
     zio_origin_release(taken.origin);
     *result = (ssize_t)done;
     return true;

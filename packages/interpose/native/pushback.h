@@ -17,7 +17,7 @@ extern _Atomic uint32_t zio__pushback_count;
  * is no room, and the bytes are lost. */
 bool zio__pushback_put(int fd, struct zio_origin *origin, size_t offset, size_t length);
 
-/* Delivers what is kept for the file, as a short input, if anything is. */
+/* Delivers what is kept for the file, as a short input, if anything is. With MSG_PEEK it stays. */
 bool zio__pushback_take(int fd, const struct zio_io_request *request, ssize_t *result);
 
 static inline bool zio__pushback_any(void) {

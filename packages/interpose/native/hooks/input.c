@@ -143,12 +143,26 @@ static bool input_message(int fd, const struct iovec *iov, size_t count, struct 
     return true;
 }
 
+/* Other flags than MSG_PEEK see only what is still in the socket. */
+static bool peek_at_pushback(int fd, const struct iovec *iov, size_t count, int flags,
+                             ssize_t *result) {
+    struct msghdr message = {0};
+    struct zio_io_request request = {.pieces = (struct iovec *)iov,
+                                     .piece_count = count,
+                                     .message = &message,
+                                     .flags = flags,
+                                     .offset = AT_POSITION};
+    return (flags & MSG_PEEK) && zio__pushback_take(fd, &request, result);
+}
+
 /* recv(2) and recvfrom(2). */
 static ssize_t receive_from(int fd, void *buffer, size_t length, int flags,
                             struct sockaddr *address, socklen_t *address_length, uintptr_t site) {
     struct iovec piece = {buffer, length};
     struct msghdr message = {.msg_name = address};
     ssize_t result;
+    if (zio__pushback_any() && peek_at_pushback(fd, &piece, 1, flags, &result))
+        return result;
     bool ours = is_candidate(buffer, length) && flags_allow_redirection(flags);
     if (ours && address) {
         ours = address_length && zio__is_readable_word((uintptr_t)address_length & ~(uintptr_t)7);
