@@ -92,6 +92,21 @@ int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigne
     return 0;
 }
 
+/* A part of a fill by another thread than the reader. While the reader is kept out no event can be
+ * read, so whoever unmaps or advises memory waits and the kernel fills nothing (EAGAIN): a fill
+ * that succeeds was of memory that the views are about. */
+static int fill_part(struct zio_tracker *tracker, uint64_t start, uint64_t end, uint64_t *filled) {
+    struct zio_handler *handler = &tracker->handler;
+    int code = ZIO_EAGAIN;
+    *filled = 0;
+    zio_lock_exclusive(&handler->reading);
+    if (atomic_load(&handler->head) == atomic_load(&handler->tail))
+        code = zio__fill(tracker, start, zio__min(end, start + ZIO__WINDOW_MAX),
+                         tracker->compose_locked, filled);
+    zio_unlock_exclusive(&handler->reading);
+    return code;
+}
+
 /* The page cannot be filled. Unmapped: nothing can see it, its views go (0). Otherwise it lost its
  * registration in a way we do not know: it gets it back, and the fill is tried again (0, once). */
 static int give_up_page(struct zio_tracker *tracker, uint64_t page) {
@@ -99,7 +114,7 @@ static int give_up_page(struct zio_tracker *tracker, uint64_t page) {
     uint64_t filled;
     if (zio_mapping_query(&tracker->uffd, page, &mapping) != ZIO_ENOENT &&
         zio_uffd_register(&tracker->uffd, page, ZIO__PAGE) == 0 &&
-        zio__fill(tracker, page, page + ZIO__PAGE, tracker->compose_locked, &filled) == ZIO_EAGAIN)
+        fill_part(tracker, page, page + ZIO__PAGE, &filled) == ZIO_EAGAIN)
         return ZIO_EAGAIN;
     zio__carve(tracker, page, ZIO__PAGE);
     return 0;
@@ -116,7 +131,7 @@ int zio__fill_all(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
         if (!zio_view_map_next(&tracker->map, at, end - at, &view))
             break;
         at = zio__page_down(view.start);
-        code = zio__fill(tracker, at, end, tracker->compose_locked, &filled);
+        code = fill_part(tracker, at, end, &filled);
         at += filled;
         if (code == ZIO_ENOENT)
             code = give_up_page(tracker, at);

@@ -185,7 +185,7 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
 
 bool zio_tracker_overwrite_begin(struct zio_tracker *tracker, struct zio_origin *origin,
                                  uint64_t views, uint64_t changes) {
-    if (!zio_origin_hold_viewed(origin))
+    if (!zio_tracker_is_owner(tracker) || !zio_origin_hold_viewed(origin))
         return false;
     atomic_fetch_add(&origin->overwriting, 1);
     uint64_t references = atomic_load(&origin->references);
@@ -204,7 +204,10 @@ void zio_tracker_overwrite_end(struct zio_tracker *tracker, void *buffer, size_t
                                uint64_t changes, size_t *delivered) {
     *delivered = received;
     atomic_fetch_sub(&origin->overwriting, 1);
-    if (received > 0 && zio_tracker_changes(tracker) != changes)
+    /* An event that nobody has applied yet may have ended the views: then nothing is certain. */
+    bool certain = zio_tracker_changes(tracker) == changes && zio_uffd_probe(&tracker->uffd) == 0 &&
+                   zio_handler_is_quiet(&tracker->handler);
+    if (received > 0 && !certain)
         zio_tracker_publish(tracker, buffer, received, origin, offset, site, delivered);
 }
 

@@ -162,10 +162,11 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
         zio_view_map_lock(&tracker->map, shared, exclusive);
         forking = atomic_load(&tracker->forking);
         code = forking ? 0 : zio_uffd_probe(&tracker->uffd);
-        if (!forking && code == 0 && zio_handler_is_quiet(&tracker->handler))
+        bool ended = atomic_load(&tracker->state) != ZIO_TRACKER_ACTIVE;
+        if (!forking && !ended && code == 0 && zio_handler_is_quiet(&tracker->handler))
             return true;
         zio_view_map_unlock(&tracker->map, shared, exclusive);
-        if (forking && attempt >= ZIO__ATTEMPTS)
+        if (ended || (forking && attempt >= ZIO__ATTEMPTS))
             break; /* for long: whoever forks may wait for what we hold */
         if (code == ZIO_EBADF)
             break;

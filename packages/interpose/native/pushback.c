@@ -3,6 +3,7 @@
 #include "pushback.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zio/lock.h>
 #include <zio/signals.h>
 
@@ -41,6 +42,8 @@ bool zio__pushback_put(int fd, struct zio_origin *origin, size_t offset, size_t 
     struct stat status;
     if (!identify(fd, &status))
         return false;
+    if (S_ISREG(status.st_mode))
+        return zio_syscall(SYS_lseek, fd, -(long)length, SEEK_CUR) >= 0;
     uint64_t signals = zio_signals_block();
     zio_lock_exclusive(&lock);
     struct remainder *entry = find(NULL);

@@ -13,8 +13,8 @@
 
 extern _Atomic uint32_t zio__pushback_count;
 
-/* Keeps [offset, +length) of the origin, which gets a hold, for the file behind fd. False: there
- * is no room, and the bytes are lost. */
+/* Keeps [offset, +length) of the origin, which gets a hold, for the file behind fd; the position of
+ * a regular file is set back instead. False: there is no room, and the bytes are lost. */
 bool zio__pushback_put(int fd, struct zio_origin *origin, size_t offset, size_t length);
 
 /* Delivers what is kept for the file, as a short input, if anything is. With MSG_PEEK it stays. */

@@ -112,7 +112,7 @@ static void materialise(const struct zio_io_request *request) {
 }
 
 /* Publishes `got` bytes of a slice, unless earlier bytes could not be delivered (`broken`).
- * Returns how many were; the rest is pushed back. */
+ * Returns how many were; the rest is pushed back to fd (-1: the input was at an offset). */
 static size_t publish_slice(struct redirection *plan, int index, int fd, size_t got, uint16_t site,
                             bool broken) {
     struct zio__slice *slice = &plan->slices[index];
@@ -133,7 +133,7 @@ static size_t publish_slice(struct redirection *plan, int index, int fd, size_t 
                                 slice->offset, site, &delivered) == got)
             zio__remember_viewed(&piece);
     }
-    if (delivered < got)
+    if (delivered < got && fd >= 0)
         zio__pushback_put(fd, slice->origin, slice->offset + delivered, got - delivered);
     zio__slice_give_back(slice);
     return delivered;
@@ -192,7 +192,7 @@ static bool overwrite(int fd, const struct zio_io_request *request, uint16_t sit
     zio_tracker_count(&zio__tracker, ZIO_COUNT_redirected_bytes, arrived);
     zio_tracker_overwrite_end(&zio__tracker, piece->iov_base, arrived, known.origin, offset, site,
                               known.changes, &delivered);
-    if (delivered < arrived)
+    if (delivered < arrived && request->offset < 0)
         zio__pushback_put(fd, known.origin, offset + delivered, arrived - delivered);
     zio_origin_release(known.origin);
     if (received > 0)
@@ -228,7 +228,7 @@ bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_reque
     redirected.pieces = plan.pieces;
     redirected.piece_count = (size_t)plan.count;
     ssize_t received = zio__kernel_stack.receive(zio__kernel_channel(fd), &redirected);
-    received = publish(&plan, fd, received, site);
+    received = publish(&plan, request->offset < 0 ? fd : -1, received, site);
     /* Pieces can be refused where one buffer would not be; nothing was consumed then. */
     if (received == -EINVAL)
         return false;
