@@ -10,7 +10,7 @@
 
 #include <time.h>
 
-enum { ZIO__ATTEMPTS = 16, ZIO__STACK_BYTES = 6144 };
+enum { FORK_ATTEMPTS = 200, ZIO__ATTEMPTS = 16, ZIO__STACK_BYTES = 6144 };
 
 void zio__pause(uint64_t nanoseconds) {
     struct timespec time = {.tv_sec = (time_t)(nanoseconds / 1000000000u),
@@ -157,7 +157,8 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
     section->signals = zio_signals_block();
     int code = 0;
     bool forking = false;
-    for (int attempt = 0; patient || attempt < ZIO__ATTEMPTS; attempt++) {
+    int most = ZIO__ATTEMPTS;
+    for (int attempt = 0; patient || attempt < most; attempt++) {
         zio__drain(tracker);
         zio_view_map_lock(&tracker->map, shared, exclusive);
         forking = atomic_load(&tracker->forking);
@@ -166,8 +167,12 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
         if (!forking && !ended && code == 0 && zio_handler_is_quiet(&tracker->handler))
             return true;
         zio_view_map_unlock(&tracker->map, shared, exclusive);
-        if (ended || (forking && attempt >= ZIO__ATTEMPTS))
-            break; /* for long: whoever forks may wait for what we hold */
+        /* A fork is waited for, but not for ever: whoever forks may wait for a lock that we hold.
+         */
+        if (forking)
+            most = FORK_ATTEMPTS;
+        if (ended || (forking && attempt >= FORK_ATTEMPTS))
+            break;
         if (code == ZIO_EBADF)
             break;
         if (code != 0 && !patient)
