@@ -17,6 +17,8 @@ describeVictim("messages", {
   "SCM_RIGHTS beside large viewed data arrive once, also after partial sends": "descriptors",
   "a large receive ends where the next descriptors begin, and MSG_CTRUNC is told": "descriptor-boundaries",
   "credentials, addresses and packet information come with viewed data": "beside-the-data",
+  "a pipe in packet mode delivers a packet a read": "packet-pipe",
+  "a large receive ends at urgent data": "out-of-band",
 });
 
 describeVictim("atomic_writes", {

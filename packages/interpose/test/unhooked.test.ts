@@ -8,6 +8,9 @@ describeVictim("unhooked", {
   "futexes and mutexes work in viewed memory": "futexes",
   "sendfile, splice, tee, copy_file_range and message queues pass viewed data on": "files-and-queues",
   "POSIX asynchronous IO reads and writes views": "posix-aio",
+  "received machine code runs from a copy": "executed",
+  "the kernel finds robust mutexes in views": "robust",
+  "MADV_POPULATE_READ, PAGEOUT and the like succeed on views": "populated",
 });
 
 describeVictim("kernel_holds", {

@@ -178,6 +178,11 @@ static void lengths(void) {
             EXPECT_QUIET(counts[i], readv(socket.in, &(struct iovec){at, huge}, 1));
             EXPECT_BYTES(at, counts[i], NEW, 0);
             EXPECT_BYTES(at + counts[i], SIZE - counts[i], OLD, counts[i]);
+            struct iovec pieces[3] = {{at, counts[i] - 50}, {at + 100000, huge}, {at, huge}};
+            write_all(pipe.out, from, counts[i]);
+            EXPECT_QUIET(counts[i], readv(pipe.in, pieces, 3));
+            EXPECT_BYTES(at, counts[i] - 50, NEW, 0);
+            EXPECT_BYTES(at + 100000, 50, NEW, counts[i] - 50);
         }
     }
     byte *at = buffer(1);

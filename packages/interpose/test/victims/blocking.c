@@ -282,5 +282,5 @@ static void many_blocked(void) {
 }
 
 SUBCASES({"input", blocked_input}, {"output", blocked_output}, {"buffer-goes", buffer_goes},
-         {"undelivered-closed", undelivered_closed},
-         {"competing", competing}, {"many-blocked", many_blocked})
+         {"undelivered-closed", undelivered_closed}, {"competing", competing},
+         {"many-blocked", many_blocked})

@@ -1,18 +1,27 @@
-/* `iofuzz SEED OPERATIONS`: random input, copies, overwrites and output over pipes, sockets and
- * files, in random parts, with forks between, checked against plain shadows of everything and
- * against the plain run by one checksum of all that came out. IOFUZZ_TRACE=1 tells each step. */
+/* `iofuzz SEED OPERATIONS [THREADS]`: random input, copies, overwrites and output over pipes,
+ * sockets and files, in random parts, with forks between, checked against plain shadows of
+ * everything and against the plain run by one checksum of all that came out. IOFUZZ_TRACE=1 tells
+ * each step. */
 #include "channels.h"
 #include <sys/stat.h>
 
-enum { BUFFERS = 6, LENGTH = 256 * 1024, FILE_LENGTH = 512 * 1024, MOST = 180 * 1024 };
+enum {
+    BUFFERS = 6,
+    LENGTH = 256 * 1024,
+    FILE_LENGTH = 512 * 1024,
+    MOST = 180 * 1024,
+    SCRATCH = 8192
+};
 
-static byte *buffers[BUFFERS];
-static byte shadows[BUFFERS][LENGTH], file_shadow[FILE_LENGTH], expected[MOST], scratch[8192];
-static struct channel channels[3]; /* a pipe, a Unix and a TCP connection */
-static int file;
-static uint64_t state, stream_position, checksum = 14695981039346656037u;
+/* Each thread has its own of everything. */
+static __thread byte *buffers[BUFFERS], *shadows[BUFFERS], *file_shadow, *expected, *scratch;
+static __thread struct channel channels[3]; /* a pipe, a Unix and a TCP connection */
+static __thread int file;
+static __thread uint64_t state, stream_position, checksum;
+static __thread unsigned step, depth;
+static __thread uint64_t seed;
 static int tracing, in_a_child;
-static unsigned step;
+static unsigned operations;
 
 static uint64_t random_word(void) {
     state ^= state << 13, state ^= state >> 7, state ^= state << 17;
@@ -58,8 +67,9 @@ static void compare(const char *what, const byte *got, const byte *want, size_t 
     for (size_t i = 0; i < count; i++)
         if (at[i] != want[i]) {
             if (fails())
-                say("step %u%s: %s: byte %zu of %zu is %d, not %d\n", step,
-                    in_a_child ? " in a child" : "", what, i, count, at[i], want[i]);
+                say("seed %llu, step %u%s: %s: byte %zu of %zu is %d, not %d\n",
+                    (unsigned long long)seed, step, in_a_child ? " in a child" : "", what, i, count,
+                    at[i], want[i]);
             return;
         }
 }
@@ -106,7 +116,7 @@ static void input(void) {
         if (sent < count && (sent == done || below(2))) {
             size_t part = below(3) ? count - sent : 1 + below(count - sent);
             for (size_t end = sent + part; sent < end;) { /* by pieces that nobody tracks */
-                size_t piece = end - sent < sizeof scratch ? end - sent : sizeof scratch;
+                size_t piece = end - sent < SCRATCH ? end - sent : SCRATCH;
                 fill(scratch, piece, 9, stream_position + sent);
                 ssize_t n = write(channels[channel].out, scratch, piece);
                 if (n <= 0)
@@ -142,8 +152,7 @@ static void copy_between(void) {
 
 static void drain(int channel, size_t *got, size_t most) {
     while (most) {
-        ssize_t n =
-            read(channels[channel].in, scratch, most < sizeof scratch ? most : sizeof scratch);
+        ssize_t n = read(channels[channel].in, scratch, most < SCRATCH ? most : SCRATCH);
         if (n <= 0)
             break;
         compare("output", scratch, expected + *got, (size_t)n);
@@ -250,10 +259,10 @@ static void clear(void) {
         madvise(buffers[b], LENGTH, MADV_DONTNEED);
     if (way == 2)
         syscall(SYS_madvise, buffers[b], LENGTH, MADV_DONTNEED);
-    if (way == 3) {
+    if (way == 3) { /* mostly the same address again; threads may take it in between */
         munmap(buffers[b], LENGTH);
-        if (mmap(buffers[b], LENGTH, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+        buffers[b] = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (buffers[b] == MAP_FAILED)
             die("mmap");
     }
     for (size_t i = 0; i < count; i++)
@@ -300,7 +309,6 @@ static void have_child(void) {
 }
 
 static void operate(unsigned operations) {
-    static int depth;
     depth++;
     for (unsigned i = 0; i < operations && failures == 0; i++, step += depth == 1) {
         size_t kind = below(100);
@@ -326,11 +334,11 @@ static void operate(unsigned operations) {
     depth--;
 }
 
-int main(int argc, char **argv) {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
-    unsigned operations = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : 500;
-    tracing = getenv("IOFUZZ_TRACE") != NULL;
+/* One run from one seed; the line that it ends with. */
+static void *run(void *argument) {
+    seed = (uint64_t)(uintptr_t)argument;
     state = (seed + 1) * UINT64_C(0x9E3779B97F4A7C15) | 1;
+    checksum = UINT64_C(14695981039346656037);
     channels[0] = wide_pipe(), channels[1] = unix_pair(SOCK_STREAM),
     channels[2] = inet_pair(SOCK_STREAM);
     for (int i = 0; i < 3; i++)
@@ -340,12 +348,33 @@ int main(int argc, char **argv) {
     if (ftruncate(file, FILE_LENGTH))
         die("ftruncate");
     for (int b = 0; b < BUFFERS; b++)
-        buffers[b] = region(LENGTH);
+        buffers[b] = region(LENGTH), shadows[b] = region(LENGTH);
+    file_shadow = region(FILE_LENGTH), expected = region(MOST), scratch = region(SCRATCH);
     operate(operations);
     for (int b = 0; b < BUFFERS; b++)
         compare("at the end", buffers[b], shadows[b], LENGTH);
-    say("seed %llu: %u steps, %llu bytes in, checksum %016llx, %s\n", (unsigned long long)seed,
-        step, (unsigned long long)stream_position, (unsigned long long)checksum,
-        failures ? "failed" : "done");
+    char *line = malloc(200);
+    snprintf(line, 200, "seed %llu: %u steps, %llu bytes in, checksum %016llx\n",
+             (unsigned long long)seed, step, (unsigned long long)stream_position,
+             (unsigned long long)checksum);
+    return line;
+}
+
+int main(int argc, char **argv) {
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+    int count = argc > 3 ? atoi(argv[3]) : 0;
+    pthread_t threads[16];
+    operations = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 0) : 500;
+    tracing = getenv("IOFUZZ_TRACE") != NULL;
+    if (count == 0)
+        say("%s", (char *)run((void *)(uintptr_t)first));
+    for (int i = 0; i < count && i < 16; i++)
+        threads[i] = start(run, (void *)(uintptr_t)(first * 100 + (unsigned)i));
+    for (int i = 0; i < count && i < 16; i++) {
+        void *line;
+        pthread_join(threads[i], &line);
+        say("%s", (char *)line);
+    }
+    say("%s\n", failures ? "failed" : "done");
     return failures != 0;
 }

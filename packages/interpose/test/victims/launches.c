@@ -130,9 +130,13 @@ static void daemons(void) {
 }
 
 /* exec replaces a process with views, threads in IO and all. */
+struct waiting {
+    struct channel never;
+    byte *at;
+};
 static void *blocked(void *argument) {
-    byte *at = viewed(SIZE, OLD);
-    read(((struct channel *)argument)->in, at, SIZE);
+    struct waiting *w = argument;
+    read(w->never.in, w->at, SIZE);
     return NULL;
 }
 static void exec_with_views(void) {
@@ -142,10 +146,10 @@ static void exec_with_views(void) {
         struct channel in = input_of(from), out = wide_pipe();
         pid_t child = fork();
         if (child == 0) {
-            struct channel never = unix_pair(SOCK_STREAM);
+            struct waiting w = {unix_pair(SOCK_STREAM), viewed(SIZE, OLD)};
             byte *at = viewed(SIZE, OLD);
             if (i > 1)
-                start(blocked, &never);
+                start(blocked, &w);
             char **arguments = (char **)(at + 3 * PAGE - 8); /* the arguments lie in views */
             char *name = (char *)(at + 9 * PAGE - 4);
             strcpy(name, "be-child");

@@ -309,6 +309,56 @@ static void beside_the_data(void) {
     EXPECT_BYTES(into, 50000, STREAM, 1);
 }
 
+/* A pipe in packet mode: each read takes one packet, whatever the buffer has room for. */
+static void packet_pipe(void) {
+    int ends[2];
+    if (pipe2(ends, O_DIRECT | O_NONBLOCK))
+        skip("no packet pipes here");
+    byte *at = striped(), *into = viewed(SIZE, OLD);
+    EXPECT_QUIET(1000, write(ends[1], at, 1000));
+    EXPECT_QUIET(20000, write(ends[1], at + 1000, 20000));
+    struct iovec parts[2] = {{at + 21000, 3000}, {at + 24000, 3000}};
+    EXPECT_QUIET(6000, writev(ends[1], parts, 2));
+    size_t position = 0;
+    for (int i = 0; i < 8; i++) {
+        errno = 0;
+        ssize_t n = read(ends[0], into, i == 3 ? 100 : SIZE);
+        say_result("packet", n);
+        if (n < 0)
+            break;
+        EXPECT_BYTES(into, (size_t)n, STREAM, position);
+        EXPECT_BYTES(into + n, SIZE - (size_t)n, OLD, (uint64_t)n);
+        position += i == 3 ? 4096 : (size_t)n;
+        feed(into, SIZE, OLD, 0);
+    }
+}
+
+/* Urgent data: a large receive ends at the mark. */
+static void out_of_band(void) {
+    struct channel channels[] = {inet_pair(SOCK_STREAM), unix_pair(SOCK_STREAM)};
+    for (int kind = 0; kind < 2; kind++) {
+        struct channel c = channels[kind];
+        byte *at = striped(), *into = viewed(SIZE, OLD), urgent = '!';
+        EXPECT_QUIET(50000, send(c.out, at, 50000, 0));
+        errno = 0;
+        say_result("urgent", send(c.out, &urgent, 1, MSG_OOB));
+        EXPECT_QUIET(50000, send(c.out, at + 50000, 50000, 0));
+        pause_ms(30);
+        for (int i = 0; i < 3; i++) {
+            errno = 0;
+            ssize_t n = recv(c.in, into, SIZE, MSG_DONTWAIT);
+            say_result("part", n);
+            if (n > 0)
+                EXPECT_BYTES(into, (size_t)n, STREAM, (uint64_t)i * 50000);
+        }
+        urgent = 0;
+        errno = 0;
+        say_result("urgent", recv(c.in, &urgent, 1, MSG_OOB | MSG_DONTWAIT));
+        say("%d\n", urgent);
+    }
+}
+
 SUBCASES({"boundaries", boundaries}, {"too-long", too_long}, {"more", more},
          {"many-at-once", many_at_once}, {"descriptors", descriptors},
-         {"descriptor-boundaries", descriptor_boundaries}, {"beside-the-data", beside_the_data})
+         {"descriptor-boundaries", descriptor_boundaries}, {"beside-the-data", beside_the_data},
+         {"packet-pipe", packet_pipe}, {"out-of-band", out_of_band})

@@ -270,6 +270,10 @@ static void run_flags(void) {
     EXPECT_QUIET(SIZE, preadv2(fd, &back, 1, SIZE, 0));
     for (size_t i = 0; i < SIZE; i += PAGE)
         EXPECT(into[i], byte_of(VIEW, i));
+    int appended = temporary_file(O_APPEND); /* where Linux ignores the position */
+    EXPECT_QUIET(SIZE, pwrite(appended, at, SIZE, 0));
+    EXPECT_QUIET(SIZE, pwritev(appended, &whole, 1, 0));
+    EXPECT(lseek(appended, 0, SEEK_END), 2 * SIZE);
     EXPECT_ERROR(EAGAIN, preadv2(pipe.in, &back, 1, -1, RWF_NOWAIT));
     EXPECT_ERROR(EOPNOTSUPP, preadv2(fd, &back, 1, 0, 0x40000000));
     EXPECT_QUIET(SIZE, writev(pipe.out, &whole, 1));

@@ -229,6 +229,74 @@ static void files_and_queues(void) {
     }
 }
 
+/* Machine code that was received and copied runs from the copy. */
+static void executed(void) {
+#if defined __x86_64__
+    static const byte code[] = {0xb8, 42, 0, 0, 0, 0xc3}; /* mov eax, 42; ret */
+#elif defined __aarch64__
+    static const byte code[] = {0x40, 0x05, 0x80, 0x52, 0xc0, 0x03, 0x5f, 0xd6};
+#else
+    static const byte code[] = {0};
+#endif
+    byte *source = stream_bytes(SIZE, NEW, 0), *landed = region(SIZE), *copied = region(SIZE);
+    struct channel c = wide_pipe();
+    for (size_t page = 0; page < SIZE / PAGE; page++)
+        for (size_t i = 0; i < sizeof code; i++)
+            source[page * PAGE + 16 + i] = code[i];
+    write_all(c.out, source, SIZE);
+    EXPECT(read(c.in, landed, SIZE), SIZE);
+    copy(copied, landed, SIZE);
+    if (mprotect(copied, SIZE, PROT_READ | PROT_EXEC))
+        skip("no memory may be made executable here");
+    __builtin___clear_cache((char *)copied, (char *)copied + SIZE);
+    for (size_t page = 0; sizeof code > 1 && page < SIZE / PAGE; page += 3)
+        EXPECT(((int (*)(void))(uintptr_t)(copied + page * PAGE + 16))(), 42);
+    EXPECT_BYTES(copied, 16, NEW, 0);
+}
+
+static void *die_with_lock(void *mutex) {
+    pthread_mutex_lock(mutex);
+    return NULL;
+}
+
+/* A robust mutex in a view, whose owner dies. The kernel finds it through the page. */
+static void robust(void) {
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    for (int i = 0; i < 8; i++) {
+        byte *at = viewed(SIZE, OLD), *copied = region(SIZE);
+        pthread_mutex_t *mutex = (void *)(at + 5 * PAGE + 64);
+        pthread_mutex_init(mutex, &attributes);
+        copy(copied, at, SIZE); /* the page may become a view again */
+        copy(at, copied, SIZE);
+        pthread_join(start(die_with_lock, mutex), NULL);
+        EXPECT(pthread_mutex_lock(mutex), EOWNERDEAD);
+        EXPECT(pthread_mutex_consistent(mutex), 0);
+        EXPECT(pthread_mutex_unlock(mutex), 0);
+        EXPECT_BYTES(at, PAGE, OLD, 0);
+    }
+}
+
+/* Advice that brings pages in succeeds on views as on other memory, hooked or raw. */
+static void populated(void) {
+    for (int raw = 0; raw < 2; raw++)
+        for (int write = 0; write < 2; write++) {
+            byte *at = viewed(SIZE, OLD);
+            int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+            errno = 0;
+            say_result("populate",
+                       raw ? syscall(SYS_madvise, at, SIZE, advice) : madvise(at, SIZE, advice));
+            say_result("will need", raw ? syscall(SYS_madvise, at, SIZE, MADV_WILLNEED)
+                                        : madvise(at, SIZE, MADV_WILLNEED));
+            say_result("cold", raw ? syscall(SYS_madvise, at, SIZE, MADV_COLD)
+                                   : madvise(at, SIZE, MADV_COLD));
+            say_result("page out", raw ? syscall(SYS_madvise, at, SIZE, MADV_PAGEOUT)
+                                       : madvise(at, SIZE, MADV_PAGEOUT));
+            EXPECT_BYTES(at, SIZE, OLD, 0);
+        }
+}
+
 /* POSIX asynchronous IO reads and writes from threads of libc's own. */
 static void posix_aio(void) {
     int file = temporary_file(0);
@@ -255,4 +323,5 @@ static void posix_aio(void) {
 }
 
 SUBCASES({"raw-calls", raw_calls}, {"structures", structures}, {"process-vm", process_vm},
-         {"futexes", futexes}, {"files-and-queues", files_and_queues}, {"posix-aio", posix_aio})
+         {"futexes", futexes}, {"files-and-queues", files_and_queues}, {"posix-aio", posix_aio},
+         {"executed", executed}, {"robust", robust}, {"populated", populated})
