@@ -78,11 +78,8 @@ size_t zio__policy_threshold(void) {
     return zio__settings.threshold;
 }
 
-/* Sizes within a factor of two share a site: a server that reads headers and bodies by the same
- * call has one account for each. */
-uint16_t zio__policy_site(uintptr_t address, size_t length) {
-    uintptr_t size_class = length ? 63u - (unsigned)__builtin_clzll(length) : 0;
-    uintptr_t key = (address << 6 | size_class) + 1;
+uint16_t zio__policy_site(uintptr_t address) {
+    uintptr_t key = address + 1;
     size_t slot = (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 52);
     for (size_t probe = 0; probe < PROBES; probe++) {
         size_t at = (slot + probe) % SITES;

@@ -1,6 +1,6 @@
 /* The policy: is it likely to pay to direct an input into an origin? A site is the return address
- * of an input hook together with the size asked for; views carry its number through every copy,
- * so that what is saved and what is touched is put to the account of the input that began it.
+ * of an input hook; views carry its number through every copy, so that what is saved and what is
+ * touched is put to the account of the input that began it.
  * Constant memory, no lock. Thread-safe, async-signal-safe. */
 #ifndef ZIO_POLICY_H
 #define ZIO_POLICY_H
@@ -15,7 +15,7 @@ size_t zio__policy_threshold(void);
 
 /* The number of a site, 1 to 65535; 0 when there is no room for it: such calls are left alone
  * by `learn`. */
-uint16_t zio__policy_site(uintptr_t return_address, size_t length);
+uint16_t zio__policy_site(uintptr_t return_address);
 /* Before an input: direct it into an origin? */
 bool zio__policy_redirects(uint16_t site);
 /* After one that was directed there; after one that went to the bytes of the last. */

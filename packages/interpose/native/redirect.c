@@ -98,7 +98,7 @@ static enum wish wish_for(const struct zio_io_request *request, uintptr_t return
         large = large || !zio__is_small(piece->iov_len);
         viewed = viewed || zio_tracker_may_hold(&zio__tracker, piece->iov_base, piece->iov_len);
     }
-    *site = zio__policy_site(return_address, total);
+    *site = zio__policy_site(return_address);
     if (!large)
         return viewed ? WANTED : LEFT_ALONE;
     return zio__policy_redirects(*site) ? WANTED : viewed ? REFUSED : LEFT_ALONE;
