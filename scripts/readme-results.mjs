@@ -58,9 +58,14 @@ function section(record) {
     `Server CPU time per message of a ${size} KiB echo that copies each message N times, policy \`${options.policy}\`: medians of`,
     `${options.pairs} interleaved pairs${few}, with 95 % confidence intervals. "Bound" is the ratio if the copies cost nothing at all.`,
     `${machineOf(record)}.`,
-    `Command: \`bin/${record.command.join(" ")}\`; how it is measured: [docs/benchmarking.md](docs/benchmarking.md).`,
+    `Command: \`bin/${withoutPaths(record.command).join(" ")}\`; how it is measured: [docs/benchmarking.md](docs/benchmarking.md).`,
     end,
   ].join("\n");
+}
+
+/** The command with FILE for the path of the record: it names a place on the machine that measured. */
+function withoutPaths(command) {
+  return command.map((word, i) => (command[i - 1] === "--json" ? "FILE" : word));
 }
 
 const words = process.argv.slice(2);
