@@ -1,4 +1,4 @@
-// Trap 5: programs that confine themselves, or are born confined (victims/sandbox.c).
+// Trap 5: programs that confine themselves (victims/sandbox.c).
 import { describeVictim } from "./support/both-ways.js";
 
 describeVictim("sandbox", {
@@ -6,6 +6,4 @@ describeVictim("sandbox", {
   "a filter installed by prctl kills nobody for zIO's calls": "by-prctl",
   "a filter installed by the seccomp call kills nobody": "by-seccomp",
   "a filter that comes over busy threads kills nobody": "over-threads",
-  "a filter of what zIO may try, there at the start, kills nobody": "born-filtered",
-  "a process that may only do what it does plain lives": "born-confined",
 });

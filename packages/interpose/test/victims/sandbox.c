@@ -58,19 +58,6 @@ static struct sock_fprog allow(const int *calls, size_t count, unsigned otherwis
     rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, otherwise);
     return (struct sock_fprog){n, rules};
 }
-/* A filter that allows all but a list. */
-static struct sock_fprog refuse(const int *calls, size_t count, unsigned how) {
-    static struct sock_filter rules[160];
-    unsigned short n = 0;
-    rules[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
-    for (size_t i = 0; i < count; i++) {
-        rules[n++] =
-            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
-        rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, how);
-    }
-    rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    return (struct sock_fprog){n, rules};
-}
 
 static const int io_calls[] = {SYS_read, SYS_write, SYS_exit, SYS_exit_group, SYS_rt_sigreturn};
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
@@ -132,100 +119,10 @@ static void over_threads(void) {
     _exit(failures != 0);
 }
 
-static char self[PATH_MAX];
-static void run_self(void) {
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[n > 0 ? n : 0] = 0;
-    execl(self, self, "be-filtered", NULL);
-    die("exec");
-}
-static void be_filtered(void) {
-    prepare();
-    confined();
-    _exit(failures != 0);
-}
-
-/* Filters that were there when the program started: of the calls that zIO may try. */
-static void born_filtered(void) {
-    static const int some[] = {SYS_userfaultfd};
-    static const int more[] = {SYS_userfaultfd, SYS_ioctl, SYS_ppoll, SYS_madvise, SYS_mremap};
-    static const unsigned how[] = {SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD,
-                                   SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ERRNO | ENOSYS,
-                                   SECCOMP_RET_TRAP};
-    for (int i = 0; i < 10; i++) {
-        pid_t child = fork();
-        if (child == 0) {
-            install(i % 2 ? refuse(more, COUNT(more), how[i / 2])
-                          : refuse(some, COUNT(some), how[i / 2]),
-                    0);
-            run_self();
-        }
-        int status = -1;
-        waitpid(child, &status, 0);
-        say("filter %d: %d\n", i, status);
-    }
-    EXPECT_BYTES(viewed(SIZE, OLD), SIZE, OLD, 0);
-}
-
-/* Only what the plain program needs from exec to exit is allowed: not even a child to try in. */
-static void born_confined(void) {
-    static const int calls[] = {
-        SYS_read,
-        SYS_write,
-        SYS_exit_group,
-        SYS_execve,
-        SYS_brk,
-        SYS_mmap,
-        SYS_munmap,
-        SYS_mprotect,
-        SYS_openat,
-        SYS_close,
-        SYS_newfstatat,
-        SYS_fstat,
-        SYS_pread64,
-        SYS_set_tid_address,
-        SYS_set_robust_list,
-        SYS_rseq,
-        SYS_prlimit64,
-        SYS_getrandom,
-        SYS_pipe2,
-        SYS_fcntl,
-        SYS_readlinkat,
-        SYS_faccessat,
-        SYS_faccessat2,
-        SYS_futex,
-        SYS_uname,
-        SYS_getpid,
-        SYS_gettid,
-        SYS_rt_sigaction,
-        SYS_rt_sigprocmask,
-#ifdef __x86_64__
-        SYS_arch_prctl,
-        SYS_access,
-        SYS_readlink,
-        SYS_open,
-        SYS_stat,
-#endif
-    };
-    pid_t child = fork();
-    if (child == 0) {
-        install(allow(calls, COUNT(calls), SECCOMP_RET_KILL_PROCESS), 0);
-        run_self();
-    }
-    int status = -1;
-    waitpid(child, &status, 0);
-    say("ended with %d\n", status);
-    EXPECT_BYTES(viewed(SIZE, OLD), SIZE, OLD, 0);
-}
-
 int main(int argc, char **argv) {
     static const struct subcase cases[] = {{"strict", strict},
                                            {"by-prctl", by_prctl},
                                            {"by-seccomp", by_seccomp},
-                                           {"over-threads", over_threads},
-                                           {"born-filtered", born_filtered},
-                                           {"born-confined", born_confined}};
-    if (argc > 1 && strcmp(argv[1], "be-filtered") == 0)
-        be_filtered();
+                                           {"over-threads", over_threads}};
     return run_subcase(argc, argv, cases, COUNT(cases));
 }
