@@ -40,6 +40,8 @@ describeVictim("clones", {
   "a child of the raw fork system call does so": "raw-fork",
   "a child of the raw clone3 system call does so": "raw-clone3",
   "a child that shares only the descriptors does so": "clone-files",
+  "a child cloned by the instruction itself does not disturb its parent": "direct-clone",
+  "nor does one of clone3": "direct-clone3",
   "children of children, each born another way, do so": "mixed-lineage",
   "a child that closes every descriptor goes on": "closing-children",
   "vfork children close, dup, read and copy in the parent's memory": "vfork-children",

@@ -3,6 +3,7 @@ import { describeVictim } from "./support/both-ways.js";
 
 describeVictim("unhooked", {
   "raw read, write, send and receive calls see and fill views": "raw-calls",
+  "so do system calls by the instruction itself": "direct-calls",
   "system calls read and write small structures inside views": "structures",
   "process_vm_readv and writev reach views, of this process and from another": "process-vm",
   "futexes and mutexes work in viewed memory": "futexes",
@@ -21,4 +22,9 @@ describeVictim("kernel_holds", {
   "Linux AIO reads and writes views": "linux-aio",
   "io_uring reads, writes, sends and receives in views": "ring-io",
   "io_uring's fixed buffers stay the memory that the program sees": "fixed-buffers",
+  // Without UFFDIO_MOVE a documented limit: nobody sees the registration.
+  "so do those registered by the instruction itself": {
+    args: ["fixed-buffers-direct"],
+    modes: ["always", "learn"],
+  },
 });

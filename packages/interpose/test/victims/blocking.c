@@ -2,6 +2,7 @@
  * no IO, not even on the very buffer that the blocked call was given. Until data comes the
  * buffer holds, for every thread, what it held before. */
 #include "channels.h"
+#include "direct_call.h"
 #include <sys/ioctl.h>
 
 enum { OLD = 1, NEW = 2, OTHER = 3 };
@@ -209,7 +210,7 @@ static void undelivered_closed(void) {
         if (way == 2)
             dup3(next.in, number, O_CLOEXEC);
         if (way == 3) {
-            syscall(SYS_close, number);
+            DIRECT(SYS_close, number);
             number = fcntl(next.in, F_DUPFD, number);
         }
         EXPECT(number, call.c.in);

@@ -3,6 +3,7 @@
  * everything and against the plain run by one checksum of all that came out. IOFUZZ_TRACE=1 tells
  * each step. */
 #include "channels.h"
+#include "direct_call.h"
 #include <sys/stat.h>
 
 enum {
@@ -258,7 +259,7 @@ static void clear(void) {
     if (way == 1)
         madvise(buffers[b], LENGTH, MADV_DONTNEED);
     if (way == 2)
-        syscall(SYS_madvise, buffers[b], LENGTH, MADV_DONTNEED);
+        DIRECT(SYS_madvise, buffers[b], LENGTH, MADV_DONTNEED);
     if (way == 3) { /* mostly the same address again; threads may take it in between */
         munmap(buffers[b], LENGTH);
         buffers[b] = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,6 +1,7 @@
 /* Cases 13, traps 14 and 15: memory that the kernel still refers to after the call that named
  * it: pages in pipes, in sockets, fixed in rings, and of asynchronous IO under way. */
 #include "channels.h"
+#include "direct_call.h"
 #include <linux/aio_abi.h>
 #include <linux/errqueue.h>
 #include <linux/io_uring.h>
@@ -136,7 +137,7 @@ static void no_strange_completions(void) {
 
 static void linux_aio(void) {
     aio_context_t context = 0;
-    if (syscall(SYS_io_setup, 8, &context))
+    if (DIRECT(SYS_io_setup, 8, &context))
         skip("no io_setup here");
     int file = temporary_file(0);
     byte *at = viewed(SIZE, NEW), *into = viewed(SIZE, OLD), *copied = region(SIZE);
@@ -154,15 +155,15 @@ static void linux_aio(void) {
         if (direct && fcntl(file, F_SETFL, O_DIRECT))
             break;
         for (int i = 0; i < 2; i++) {
-            EXPECT(syscall(SYS_io_submit, context, 1, (struct iocb *[]){&blocks[i]}), 1);
-            EXPECT(syscall(SYS_io_getevents, context, 1, 1, &event, NULL), 1);
+            EXPECT(DIRECT(SYS_io_submit, context, 1, (struct iocb *[]){&blocks[i]}), 1);
+            EXPECT(DIRECT(SYS_io_getevents, context, 1, 1, &event, NULL), 1);
             EXPECT(event.res, SIZE);
         }
         EXPECT_BYTES(into, SIZE, NEW, 0);
         feed(into, SIZE, OLD, 0), feed(at, SIZE, NEW, 0);
     }
     EXPECT_BYTES(copied, SIZE, NEW, 0);
-    syscall(SYS_io_destroy, context);
+    DIRECT(SYS_io_destroy, context);
 }
 
 /* The least of an io_uring that one request at a time needs. */
@@ -175,7 +176,7 @@ struct ring {
 
 static struct ring make_ring(void) {
     struct io_uring_params p = {0};
-    struct ring r = {.fd = (int)syscall(SYS_io_uring_setup, 8, &p)};
+    struct ring r = {.fd = (int)DIRECT(SYS_io_uring_setup, 8, &p)};
     if (r.fd < 0)
         skip("io_uring is refused here");
     size_t length = p.sq_off.array + p.sq_entries * sizeof(unsigned),
@@ -208,12 +209,12 @@ static void submit(struct ring *r, byte operation, int fd, void *at, size_t leng
         r->entries[slot].off = 0;
     r->sq_array[slot] = slot;
     __atomic_store_n(r->sq_tail, tail + 1, __ATOMIC_RELEASE);
-    EXPECT(syscall(SYS_io_uring_enter, r->fd, 1, 0, 0, NULL, 0), 1);
+    EXPECT(DIRECT(SYS_io_uring_enter, r->fd, 1, 0, 0, NULL, 0), 1);
 }
 
 static int complete(struct ring *r) {
     while (*r->cq_head == __atomic_load_n(r->cq_tail, __ATOMIC_ACQUIRE))
-        if (syscall(SYS_io_uring_enter, r->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0 &&
+        if (DIRECT(SYS_io_uring_enter, r->fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0 &&
             errno != EINTR)
             die("io_uring_enter");
     int result = r->completions[*r->cq_head & *r->cq_mask].res;
@@ -252,11 +253,13 @@ static void ring_io(void) {
 
 /* Fixed buffers are pinned: whatever is received, copied or overwritten there afterwards is
  * what the ring writes, and what the ring reads is what the program sees. */
-static void fixed_buffers(void) {
+static void fixed_buffers_by(int direct) {
     struct ring r = make_ring();
     struct channel c = wide_pipe();
     byte *at = viewed(SIZE, OLD), *copied = region(SIZE), *from = stream_bytes(SIZE, OTHER, 0);
-    if (syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_BUFFERS, &(struct iovec){at, SIZE}, 1))
+    struct iovec whole = {at, SIZE};
+    if (direct ? DIRECT(SYS_io_uring_register, r.fd, IORING_REGISTER_BUFFERS, &whole, 1)
+               : syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_BUFFERS, &whole, 1))
         skip("no memory for fixed buffers here");
     for (int round = 0; round < 4; round++) {
         submit(&r, IORING_OP_WRITE_FIXED, c.out, at, SIZE, 0);
@@ -279,6 +282,14 @@ static void fixed_buffers(void) {
     }
 }
 
+static void fixed_buffers(void) {
+    fixed_buffers_by(0);
+}
+static void fixed_buffers_direct(void) {
+    fixed_buffers_by(1);
+}
+
 SUBCASES({"vmspliced", vmspliced}, {"vmspliced-then-received", vmspliced_then_received},
          {"zerocopy", zerocopy}, {"no-strange-completions", no_strange_completions},
-         {"linux-aio", linux_aio}, {"ring-io", ring_io}, {"fixed-buffers", fixed_buffers})
+         {"linux-aio", linux_aio}, {"ring-io", ring_io}, {"fixed-buffers", fixed_buffers},
+         {"fixed-buffers-direct", fixed_buffers_direct})

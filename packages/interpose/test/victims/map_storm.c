@@ -1,7 +1,8 @@
-/* Trap 8: one thread maps and unmaps, by calls that are hooked and by raw ones, while others
+/* Trap 8: one thread maps and unmaps, by calls that are hooked and by direct ones, while others
  * receive and copy at the very addresses that were just given back. An event about the old
  * mapping that is handled late must not take away the new view. */
 #include "channels.h"
+#include "direct_call.h"
 #include <sched.h>
 
 enum { OLD = 1 };
@@ -14,7 +15,8 @@ static atomic_int stop;
 static _Atomic(byte *) mailbox[4];
 
 static void raw_unmap(void *at, size_t length) {
-    if (syscall(SYS_munmap, at, length))
+    static _Atomic unsigned turn;
+    if (turn++ % 3 ? DIRECT(SYS_munmap, at, length) : syscall(SYS_munmap, at, length))
         die("munmap");
 }
 
@@ -146,13 +148,13 @@ static void *adviser(void *argument) {
         byte *at = arena + slot * SIZE;
         if (!atomic_compare_exchange_strong(&owner[slot], &none, 2))
             continue;
-        if (way == 0 && syscall(SYS_madvise, at, SIZE, MADV_DONTNEED))
+        if (way == 0 && DIRECT(SYS_madvise, at, SIZE, MADV_DONTNEED))
             die("madvise");
         if (way == 1 && madvise(at, SIZE, MADV_DONTNEED))
             die("madvise");
         if (way == 2)
-            syscall(SYS_mmap, at, SIZE, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+            DIRECT(SYS_mmap, at, SIZE, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         if (way == 3)
             mmap(at, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         EXPECT_ALL(at, PAGE, 0);
@@ -213,7 +215,7 @@ static void *mover(void *argument) {
         copy(copied, at, SIZE);
         byte *moved = turn % 2
                           ? mremap(at, SIZE, 2 * SIZE, MREMAP_MAYMOVE)
-                          : (byte *)syscall(SYS_mremap, at, SIZE, 2 * SIZE, MREMAP_MAYMOVE, NULL);
+                          : (byte *)DIRECT(SYS_mremap, at, SIZE, 2 * SIZE, MREMAP_MAYMOVE, NULL);
         if (moved == MAP_FAILED)
             die("mremap");
         if (turn % 3)

@@ -1,5 +1,6 @@
 /* Case 13: system calls that nobody hooks, on viewed memory, as source and as destination. */
 #include "channels.h"
+#include "direct_call.h"
 #include <aio.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -15,7 +16,9 @@
 enum { OLD = 1, NEW = 2, OTHER = 3 };
 #define SIZE (256 * KIB)
 
-static void raw_calls(void) {
+/* By syscall(3), which can be hooked, and by the instruction, which cannot. */
+#define CALL(...) (direct ? DIRECT(__VA_ARGS__) : syscall(__VA_ARGS__))
+static void raw_calls_by(int direct) {
     struct channel c = unix_pair(SOCK_STREAM);
     byte *from = stream_bytes(SIZE, NEW, 0);
     for (int way = 0; way < 4; way++) {
@@ -25,24 +28,24 @@ static void raw_calls(void) {
         struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2},
                       received = {.msg_iov = in, .msg_iovlen = 2};
         if (way == 0)
-            EXPECT(syscall(SYS_write, c.out, at, SIZE), SIZE);
+            EXPECT(CALL(SYS_write, c.out, at, SIZE), SIZE);
         if (way == 1)
-            EXPECT(syscall(SYS_writev, c.out, parts, 2), SIZE);
+            EXPECT(CALL(SYS_writev, c.out, parts, 2), SIZE);
         if (way == 2)
-            EXPECT(syscall(SYS_sendto, c.out, at, SIZE, 0, NULL, 0), SIZE);
+            EXPECT(CALL(SYS_sendto, c.out, at, SIZE, 0, NULL, 0), SIZE);
         if (way == 3)
-            EXPECT(syscall(SYS_sendmsg, c.out, &message, 0), SIZE);
+            EXPECT(CALL(SYS_sendmsg, c.out, &message, 0), SIZE);
         EXPECT_STREAM(c.in, SIZE, OLD, 0);
         copy(copied, at, SIZE);
         write_all(c.out, from, 200000);
         if (way == 0)
-            EXPECT(syscall(SYS_read, c.in, at, SIZE), 200000);
+            EXPECT(CALL(SYS_read, c.in, at, SIZE), 200000);
         if (way == 1)
-            EXPECT(syscall(SYS_recvfrom, c.in, at, SIZE, 0, NULL, NULL), 200000);
+            EXPECT(CALL(SYS_recvfrom, c.in, at, SIZE, 0, NULL, NULL), 200000);
         if (way == 2)
-            EXPECT(syscall(SYS_readv, c.in, in, 2), 200000);
+            EXPECT(CALL(SYS_readv, c.in, in, 2), 200000);
         if (way == 3)
-            EXPECT(syscall(SYS_recvmsg, c.in, &received, 0), 200000);
+            EXPECT(CALL(SYS_recvmsg, c.in, &received, 0), 200000);
         EXPECT_BYTES(copied, SIZE, OLD, 0);
         if (way < 2) {
             EXPECT_BYTES(at, 200000, NEW, 0);
@@ -59,11 +62,17 @@ static void raw_calls(void) {
     }
     int file = temporary_file(0);
     byte *at = viewed(SIZE, OLD);
-    EXPECT(syscall(SYS_pwrite64, file, at, SIZE, 0), SIZE);
-    EXPECT(syscall(SYS_pread64, file, at + 8192, 65536, 0), 65536);
+    EXPECT(CALL(SYS_pwrite64, file, at, SIZE, 0), SIZE);
+    EXPECT(CALL(SYS_pread64, file, at + 8192, 65536, 0), 65536);
     EXPECT_BYTES(at, 8192, OLD, 0);
     EXPECT_BYTES(at + 8192, 65536, OLD, 0);
     EXPECT_BYTES(at + 73728, SIZE - 73728, OLD, 73728);
+}
+static void raw_calls(void) {
+    raw_calls_by(0);
+}
+static void direct_calls(void) {
+    raw_calls_by(1);
 }
 
 /* Small structures that system calls read or write inside a view. */
@@ -286,12 +295,12 @@ static void populated(void) {
             int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
             errno = 0;
             say_result("populate",
-                       raw ? syscall(SYS_madvise, at, SIZE, advice) : madvise(at, SIZE, advice));
-            say_result("will need", raw ? syscall(SYS_madvise, at, SIZE, MADV_WILLNEED)
+                       raw ? DIRECT(SYS_madvise, at, SIZE, advice) : madvise(at, SIZE, advice));
+            say_result("will need", raw ? DIRECT(SYS_madvise, at, SIZE, MADV_WILLNEED)
                                         : madvise(at, SIZE, MADV_WILLNEED));
-            say_result("cold", raw ? syscall(SYS_madvise, at, SIZE, MADV_COLD)
+            say_result("cold", raw ? DIRECT(SYS_madvise, at, SIZE, MADV_COLD)
                                    : madvise(at, SIZE, MADV_COLD));
-            say_result("page out", raw ? syscall(SYS_madvise, at, SIZE, MADV_PAGEOUT)
+            say_result("page out", raw ? DIRECT(SYS_madvise, at, SIZE, MADV_PAGEOUT)
                                        : madvise(at, SIZE, MADV_PAGEOUT));
             EXPECT_BYTES(at, SIZE, OLD, 0);
         }
@@ -322,6 +331,7 @@ static void posix_aio(void) {
     }
 }
 
-SUBCASES({"raw-calls", raw_calls}, {"structures", structures}, {"process-vm", process_vm},
-         {"futexes", futexes}, {"files-and-queues", files_and_queues}, {"posix-aio", posix_aio},
-         {"executed", executed}, {"robust", robust}, {"populated", populated})
+SUBCASES({"raw-calls", raw_calls}, {"direct-calls", direct_calls}, {"structures", structures},
+         {"process-vm", process_vm}, {"futexes", futexes}, {"files-and-queues", files_and_queues},
+         {"posix-aio", posix_aio}, {"executed", executed}, {"robust", robust},
+         {"populated", populated})
