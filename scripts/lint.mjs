@@ -26,7 +26,12 @@ check("biome", process.execPath, [
   ".",
 ]);
 // One package at a time by plain tsc: turbo would first ask for builds that set-up has just made.
-const projects = [".", "test-support", ...readdirSync(join(root, "packages")).map((name) => `packages/${name}`)];
+const projects = [
+  ".",
+  "test-support",
+  "compatibility",
+  ...readdirSync(join(root, "packages")).map((name) => `packages/${name}`),
+];
 for (const project of projects) {
   if (!existsSync(join(root, project, "tsconfig.json"))) continue;
   check(`types of ${project}`, process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", project]);

@@ -109,6 +109,7 @@ function dependencyHash() {
     "pnpm-workspace.yaml",
     "package.json",
     "test-support/package.json",
+    "compatibility/package.json",
     ...manifests,
   ]) {
     const path = join(root, name);

@@ -7,6 +7,7 @@ const checks = [
   ["the CI run", "bash", [".ci/run"]],
   ["all tests in a path with spaces and a colon", process.execPath, ["scripts/check-odd-path.mjs", "--test"]],
   ["an ordinary user", process.execPath, ["scripts/check-ordinary-user.mjs"]],
+  ["other people's programs", process.execPath, ["scripts/compatibility.mjs", "--install", "--no-record"]],
   ["the published packages", process.execPath, ["scripts/check-packages.mjs"]],
 ];
 
