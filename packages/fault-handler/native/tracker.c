@@ -254,6 +254,8 @@ void zio_tracker_resume(struct zio_tracker *tracker) {
     if (tracker->handler_runs && zio_tracker_is_owner(tracker) &&
         zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker)) != 0) {
         settle_and_lock(tracker, WITHOUT_READER);
+        /* Before the stripes are unlocked: whoever waits for one must make no view any more. */
+        atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
         zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
         close_down(tracker);
     }

@@ -204,9 +204,10 @@ void zio_tracker_overwrite_end(struct zio_tracker *tracker, void *buffer, size_t
                                uint64_t changes, size_t *delivered) {
     *delivered = received;
     atomic_fetch_sub(&origin->overwriting, 1);
-    /* An event that nobody has applied yet may have ended the views: then nothing is certain. */
-    bool certain = zio_tracker_changes(tracker) == changes && zio_uffd_probe(&tracker->uffd) == 0 &&
-                   zio_handler_is_quiet(&tracker->handler);
+    /* An event that nobody has applied yet may have ended the views: then nothing is certain.
+     * `changes` comes last, for an event that has left the queue has been counted. */
+    bool certain = zio_uffd_probe(&tracker->uffd) == 0 && zio_handler_is_quiet(&tracker->handler) &&
+                   zio_tracker_changes(tracker) == changes;
     if (received > 0 && !certain)
         zio_tracker_publish(tracker, buffer, received, origin, offset, site, delivered);
 }

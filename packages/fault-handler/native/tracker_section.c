@@ -90,30 +90,24 @@ static void move_views(struct zio_tracker *tracker, const struct zio_event *even
     }
 }
 
-/* False: the locks could not be had in time (timeout_ns > 0). */
+/* Always under the locks: a section that is about to insert views where none are now must be over
+ * before its range is cut. False: the locks could not be had in time (timeout_ns > 0). */
 static bool apply(struct zio_tracker *tracker, const struct zio_event *event, uint64_t timeout_ns) {
     zio_stripes stripes = zio_view_map_stripes(event->start, event->length);
     bool remap = event->kind == ZIO_EVENT_REMAP;
-    bool any = zio_view_map_may_hold(&tracker->map, event->start, event->length);
-    if (remap) {
+    if (remap)
         stripes |= zio_view_map_stripes(event->target, event->length);
-        any = any || zio_view_map_may_hold(&tracker->map, event->target, event->length);
+    if (timeout_ns == 0)
+        zio_view_map_lock(&tracker->map, 0, stripes);
+    else if (!zio_view_map_lock_timed(&tracker->map, stripes, timeout_ns))
+        return false;
+    if (!is_expected(tracker, event)) {
+        if (remap)
+            move_views(tracker, event);
+        else if (zio_view_map_may_hold(&tracker->map, event->start, event->length))
+            zio__carve(tracker, event->start, event->length);
     }
-    if (any) {
-        if (timeout_ns == 0)
-            zio_view_map_lock(&tracker->map, 0, stripes);
-        else if (!zio_view_map_lock_timed(&tracker->map, stripes, timeout_ns))
-            return false;
-        if (!is_expected(tracker, event)) {
-            if (remap)
-                move_views(tracker, event);
-            else
-                zio__carve(tracker, event->start, event->length);
-        }
-        zio_view_map_unlock(&tracker->map, 0, stripes);
-    } else {
-        is_expected(tracker, event);
-    }
+    zio_view_map_unlock(&tracker->map, 0, stripes);
     zio_tracker_count(tracker, ZIO_COUNT_events, 1);
     return true;
 }

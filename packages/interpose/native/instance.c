@@ -14,6 +14,7 @@
 #include "hooks/process.h"
 #include "kernel_storage.h"
 #include "policy.h"
+#include "pushback.h"
 #include "thread_state.h"
 
 struct zio__settings zio__settings;
@@ -136,6 +137,7 @@ static void after_fork_in_parent(void) {
 
 static void become_child(bool shares_descriptors) {
     zio_tracker_fork_child(&zio__tracker, shares_descriptors);
+    zio__pushback_after_fork();
     zio__stats_open();
 }
 

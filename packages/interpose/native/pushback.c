@@ -72,6 +72,10 @@ static bool take_out(const struct stat *status, struct remainder *taken) {
     return entry != NULL;
 }
 
+void zio__pushback_after_fork(void) {
+    lock = (struct zio_lock){0};
+}
+
 bool zio__pushback_take(int fd, const struct zio_io_request *request, ssize_t *result) {
     struct stat status;
     struct remainder taken;

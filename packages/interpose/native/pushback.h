@@ -20,6 +20,9 @@ bool zio__pushback_put(int fd, struct zio_origin *origin, size_t offset, size_t 
 /* Delivers what is kept for the file, as a short input, if anything is. With MSG_PEEK it stays. */
 bool zio__pushback_take(int fd, const struct zio_io_request *request, ssize_t *result);
 
+/* In the child: another thread may have held the lock. */
+void zio__pushback_after_fork(void);
+
 static inline bool zio__pushback_any(void) {
     return __builtin_expect(atomic_load_explicit(&zio__pushback_count, memory_order_acquire) != 0,
                             0);

@@ -1,7 +1,7 @@
 /* Input into origins: [head, origin, tail] instead of the program's buffer, so that the
  * kernel itself fills the fringes and finds bad pointers there (TRAPS 19); then the origin's
  * bytes are published as views. */
-#include "redirect.h"
+#include "redirection.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,21 +14,6 @@
 #include "policy.h"
 #include "pushback.h"
 #include "thread_state.h"
-
-enum {
-    PROGRAM_PIECES_MAX = 16,
-    REDIRECTED_MAX = 4,
-    PIECES_MAX = PROGRAM_PIECES_MAX + 2 * REDIRECTED_MAX
-};
-
-struct redirection {
-    struct iovec pieces[PIECES_MAX];
-    int count;
-    int slice_count;
-    int slice_piece[REDIRECTED_MAX];       /* index into pieces */
-    unsigned char *target[REDIRECTED_MAX]; /* where the program expects the bytes */
-    struct zio__slice slices[REDIRECTED_MAX];
-};
 
 bool zio__kind_takes_pieces(int fd, enum zio__direction direction) {
     struct stat status;
@@ -52,7 +37,7 @@ static void add_piece(struct redirection *plan, void *base, size_t length) {
 static bool add_redirected(struct redirection *plan, const struct iovec *piece) {
     struct zio_input_plan layout;
     unsigned char *base = piece->iov_base;
-    if (plan->slice_count == REDIRECTED_MAX)
+    if (plan->slice_count == ZIO__REDIRECTED_MAX)
         return false;
     struct zio__viewed known;
     if (zio__recall_viewed((uintptr_t)base, piece->iov_len, &known) &&
@@ -81,31 +66,37 @@ static bool is_candidate(const struct iovec *piece) {
            zio_tracker_may_hold(&zio__tracker, piece->iov_base, piece->iov_len);
 }
 
-enum wish { LEFT_ALONE, REFUSED, WANTED };
+bool zio__redirection_plan(struct redirection *plan, const struct zio_io_request *request) {
+    plan->count = plan->slice_count = 0;
+    for (size_t i = 0; i < request->piece_count; i++) {
+        const struct iovec *piece = &request->pieces[i];
+        if (!is_candidate(piece) || !add_redirected(plan, piece))
+            add_piece(plan, piece->iov_base, piece->iov_len);
+    }
+    return plan->slice_count > 0;
+}
 
-/* Large input is the policy's to decide; small input goes where the bytes around it went. */
-static enum wish wish_for(const struct zio_io_request *request, uintptr_t return_address,
-                          uint16_t *site) {
+enum zio__wish zio__wish_for(const struct zio_io_request *request, uintptr_t return_address,
+                             uint16_t *site) {
     size_t total = 0;
     bool large = false, viewed = false;
-    if (request->piece_count == 0 || request->piece_count > PROGRAM_PIECES_MAX)
-        return LEFT_ALONE;
+    if (request->piece_count == 0 || request->piece_count > ZIO__PROGRAM_PIECES_MAX)
+        return ZIO__LEFT_ALONE;
     for (size_t i = 0; i < request->piece_count; i++) {
         const struct iovec *piece = &request->pieces[i];
         if (piece->iov_len > SSIZE_MAX - total)
-            return LEFT_ALONE; /* EINVAL from the kernel */
+            return ZIO__LEFT_ALONE; /* EINVAL from the kernel */
         total += piece->iov_len;
         large = large || !zio__is_small(piece->iov_len);
         viewed = viewed || zio_tracker_may_hold(&zio__tracker, piece->iov_base, piece->iov_len);
     }
     *site = zio__policy_site(return_address);
     if (!large)
-        return viewed ? WANTED : LEFT_ALONE;
-    return zio__policy_redirects(*site) ? WANTED : viewed ? REFUSED : LEFT_ALONE;
+        return viewed ? ZIO__WANTED : ZIO__LEFT_ALONE;
+    return zio__policy_redirects(*site) ? ZIO__WANTED : viewed ? ZIO__REFUSED : ZIO__LEFT_ALONE;
 }
 
-/* The kernel is about to write to viewed memory for real: better in bulk than fault by fault. */
-static void materialise(const struct zio_io_request *request) {
+void zio__materialise_pieces(const struct zio_io_request *request) {
     for (size_t i = 0; i < request->piece_count; i++)
         zio_tracker_overwrite(&zio__tracker, request->pieces[i].iov_base,
                               request->pieces[i].iov_len);
@@ -139,9 +130,7 @@ static size_t publish_slice(struct redirection *plan, int index, int fd, size_t 
     return delivered;
 }
 
-/* Shows what arrived where the program expects it. Returns the result of the call: what could be
- * delivered of it. */
-static ssize_t publish(struct redirection *plan, int fd, ssize_t received, uint16_t site) {
+ssize_t zio__redirection_publish(struct redirection *plan, int fd, ssize_t received, uint16_t site) {
     size_t left = received > 0 ? (size_t)received : 0, delivered = 0;
     bool broken = false;
     for (int piece = 0, next = 0; piece < plan->count; piece++) {
@@ -158,7 +147,7 @@ static ssize_t publish(struct redirection *plan, int fd, ssize_t received, uint1
     return delivered > 0 ? (ssize_t)delivered : -EFAULT;
 }
 
-static bool may_redirect(int fd, enum zio__descriptor known) {
+bool zio__may_redirect(int fd, enum zio__descriptor known) {
     if (!zio__ready())
         return false;
     if (known == ZIO__SOCKET_DESCRIPTOR || zio__kind_takes_pieces(fd, ZIO__INPUT))
@@ -208,27 +197,21 @@ bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_reque
         return false;
     if (zio__pushback_any() && request->offset < 0 && zio__pushback_take(fd, request, result))
         return true;
-    enum wish wish = wish_for(request, return_address, &site);
-    if (wish == REFUSED)
-        materialise(request);
-    if (wish == WANTED && overwrite(fd, request, site, result))
+    enum zio__wish wish = zio__wish_for(request, return_address, &site);
+    if (wish == ZIO__REFUSED)
+        zio__materialise_pieces(request);
+    if (wish == ZIO__WANTED && overwrite(fd, request, site, result))
         return true;
-    if (wish != WANTED || !may_redirect(fd, known))
+    if (wish != ZIO__WANTED || !zio__may_redirect(fd, known))
         return false;
     struct redirection plan;
-    plan.count = plan.slice_count = 0;
-    for (size_t i = 0; i < request->piece_count; i++) {
-        const struct iovec *piece = &request->pieces[i];
-        if (!is_candidate(piece) || !add_redirected(&plan, piece))
-            add_piece(&plan, piece->iov_base, piece->iov_len);
-    }
-    if (plan.slice_count == 0)
+    if (!zio__redirection_plan(&plan, request))
         return false;
     struct zio_io_request redirected = *request;
     redirected.pieces = plan.pieces;
     redirected.piece_count = (size_t)plan.count;
     ssize_t received = zio__kernel_stack.receive(zio__kernel_channel(fd), &redirected);
-    received = publish(&plan, request->offset < 0 ? fd : -1, received, site);
+    received = zio__redirection_publish(&plan, request->offset < 0 ? fd : -1, received, site);
     /* Pieces can be refused where one buffer would not be; nothing was consumed then. */
     if (received == -EINVAL)
         return false;

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <zio/io_stack.h>
 
 enum zio__direction { ZIO__INPUT, ZIO__OUTPUT };
@@ -14,6 +16,11 @@ enum zio__descriptor { ZIO__ANY_DESCRIPTOR, ZIO__SOCKET_DESCRIPTOR };
  * message (if any) is the caller's copy, whose address, control data and flags are filled in. */
 bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_request *request,
                    uintptr_t return_address, ssize_t *result);
+
+/* As zio__redirect for recvmmsg(2), with libc's result and errno. The array and the vectors can be
+ * read; only messages that arrived are changed. */
+bool zio__redirect_many(int fd, struct mmsghdr *messages, unsigned count, int flags,
+                        struct timespec *timeout, uintptr_t return_address, int *result);
 
 /* Presents viewed memory to the stack from its origins, each held while the call runs. */
 bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_request *request,

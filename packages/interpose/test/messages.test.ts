@@ -14,6 +14,10 @@ describeVictim("messages", {
   "a message that is too long gives EMSGSIZE and sends nothing": "too-long",
   "MSG_MORE builds one datagram of several sends": "more",
   "recvmmsg and sendmmsg count, cut and stop as plain": "many-at-once",
+  "recvmmsg and sendmmsg relay views": {
+    args: ["relayed-in-bulk"],
+    expectElision: { redirected: 12 * 65_536, elided: 12 * 65_536, translated: 12 * 65_536 },
+  },
   "SCM_RIGHTS beside large viewed data arrive once, also after partial sends": "descriptors",
   "a large receive ends where the next descriptors begin, and MSG_CTRUNC is told": "descriptor-boundaries",
   "credentials, addresses and packet information come with viewed data": "beside-the-data",

@@ -213,8 +213,24 @@ ZIO_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     return result;
 }
 
-/* Datagrams in bulk: the kernel writes to the program's memory, which is always right. */
+/* Whether all of them can be read without a fault, and one may be worth redirecting. */
+static bool are_candidates(const struct mmsghdr *messages, unsigned count) {
+    bool any = false;
+    for (unsigned i = 0; i < count; i++) {
+        if (!zio__is_readable(&messages[i], sizeof messages[i]))
+            return false;
+        const struct msghdr *message = &messages[i].msg_hdr;
+        any = any || is_candidate_vector(message->msg_iov, message->msg_iovlen);
+    }
+    return any;
+}
+
 ZIO_EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
                         struct timespec *timeout) {
+    int result;
+    if (is_on() && flags_allow_redirection(flags & ~MSG_WAITFORONE) &&
+        are_candidates(messages, count) &&
+        zio__redirect_many(fd, messages, count, flags, timeout, ZIO_SITE(), &result))
+        return result;
     return ZIO_REAL(recvmmsg)(fd, messages, count, flags, timeout);
 }

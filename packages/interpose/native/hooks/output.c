@@ -1,5 +1,6 @@
 /* The output hooks: each states its call as a request, and issues it as it came when no view is
  * to be presented. */
+#include <errno.h>
 #include <stdint.h>
 
 #include "../instance.h"
@@ -144,7 +145,52 @@ ZIO_EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     return ZIO_REAL(sendmsg)(fd, message, flags);
 }
 
-/* Datagrams in bulk: the kernel reads the program's memory, which is always right. */
+static bool shows_views(const struct mmsghdr *message) {
+    const struct msghdr *header = &message->msg_hdr;
+    if (!zio__is_readable(message, sizeof *message) ||
+        !is_candidate_vector(header->msg_iov, header->msg_iovlen))
+        return false;
+    for (size_t i = 0; i < header->msg_iovlen; i++)
+        if (may_show_views(header->msg_iov[i].iov_base, header->msg_iov[i].iov_len))
+            return true;
+    return false;
+}
+
+static bool any_shows_views(const struct mmsghdr *messages, unsigned count) {
+    if (atomic_load_explicit(&zio__tracker.map.count, memory_order_acquire) == 0)
+        return false;
+    for (unsigned i = 0; i < count && i < VECTOR_MAX; i++)
+        if (shows_views(&messages[i]))
+            return true;
+    return false;
+}
+
+static size_t length_of(const struct msghdr *message) {
+    size_t length = 0;
+    for (size_t i = 0; i < message->msg_iovlen; i++)
+        length += message->msg_iov[i].iov_len;
+    return length;
+}
+
+/* The kernel too sends one after the other, stops at an error or a short count, and forgets an
+ * error that follows a message. */
 ZIO_EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags) {
-    return ZIO_REAL(sendmmsg)(fd, messages, count, flags);
+    if (!any_shows_views(messages, count))
+        return ZIO_REAL(sendmmsg)(fd, messages, count, flags);
+    int saved = errno;
+    unsigned sent = 0;
+    while (sent < count && sent < VECTOR_MAX) {
+        struct mmsghdr *message = &messages[sent];
+        ssize_t result = sendmsg(fd, &message->msg_hdr, flags);
+        if (result < 0)
+            break;
+        message->msg_len = (unsigned)result;
+        sent++;
+        if ((size_t)result < length_of(&message->msg_hdr))
+            break;
+    }
+    if (sent == 0)
+        return -1;
+    errno = saved;
+    return (int)sent;
 }

@@ -29,7 +29,7 @@ export interface VictimRun {
   stdin?: string | Uint8Array;
   env?: Record<string, string>;
   /** What the counters must reach under `always`, in bytes; true (the default) asks for more than nothing of both. */
-  expectElision?: boolean | { redirected?: number; elided?: number };
+  expectElision?: boolean | { redirected?: number; elided?: number; translated?: number };
   /** Libraries to preload in every run, after libzio.so. */
   preload?: readonly string[];
   modes?: readonly Mode[];
@@ -95,6 +95,7 @@ function missingElision(expected: VictimRun["expectElision"], stats: StatsDirect
   const shortfalls = [
     ["redirectedBytes", wanted.redirected ?? 1],
     ["elidedBytes", wanted.elided ?? 1],
+    ["translatedBytes", wanted.translated ?? 0],
   ] as const;
   const state =
     stats.processes.map(({ command, state: text }) => `${command}: ${text}`).join(", ") || "no counters page";

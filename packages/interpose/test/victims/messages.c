@@ -129,6 +129,52 @@ static void many_at_once(void) {
     EXPECT_QUIET(2, recvmmsg(c.in, received, 6, MSG_DONTWAIT, NULL));
 }
 
+enum { RELAYED = 3, RELAYED_BYTES = 64 * 1024, ROUNDS = 4 };
+
+static void *send_rounds(void *argument) {
+    struct channel *c = argument;
+    byte *at = region(RELAYED * RELAYED_BYTES);
+    for (int round = 0; round < ROUNDS; round++) {
+        fill(at, RELAYED * RELAYED_BYTES, STREAM, (uint64_t)round * RELAYED * RELAYED_BYTES);
+        for (int i = 0; i < RELAYED; i++)
+            EXPECT_QUIET(RELAYED_BYTES, send(c->out, at + i * RELAYED_BYTES, RELAYED_BYTES, 0));
+    }
+    return NULL;
+}
+
+/* Only recvmmsg receives and only sendmmsg sends. */
+static void relayed_in_bulk(void) {
+    struct channel from = unix_pair(SOCK_SEQPACKET), to = unix_pair(SOCK_STREAM);
+    byte *into = region(RELAYED * RELAYED_BYTES), *copied = region(RELAYED * RELAYED_BYTES);
+    pthread_t sender = start(send_rounds, &from);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct iovec in[RELAYED], out[RELAYED];
+        struct mmsghdr received[RELAYED] = {0}, sent[RELAYED] = {0};
+        for (int i = 0; i < RELAYED; i++) {
+            in[i] = (struct iovec){into + i * RELAYED_BYTES, RELAYED_BYTES};
+            out[i] = (struct iovec){copied + i * RELAYED_BYTES, RELAYED_BYTES};
+            received[i].msg_hdr = (struct msghdr){.msg_iov = &in[i], .msg_iovlen = 1};
+            sent[i].msg_hdr = (struct msghdr){.msg_iov = &out[i], .msg_iovlen = 1};
+        }
+        EXPECT_QUIET(RELAYED, recvmmsg(from.in, received, RELAYED, 0, NULL));
+        for (int i = 0; i < RELAYED; i++) {
+            EXPECT_QUIET(RELAYED_BYTES, received[i].msg_len);
+            EXPECT(received[i].msg_hdr.msg_iov == &in[i], 1);
+        }
+        copy(copied, into, RELAYED * RELAYED_BYTES);
+        int done = 0;
+        /* Nobody reads meanwhile: what does not fit is told by a short count, which ends the call. */
+        errno = 0;
+        int result = sendmmsg(to.out, sent, RELAYED, MSG_DONTWAIT);
+        size_t total = 0;
+        for (; done < result; done++)
+            total += sent[done].msg_len;
+        say("%d %s %zu\n", result, errno_name(errno), total);
+        EXPECT_STREAM(to.in, total, STREAM, (uint64_t)round * RELAYED * RELAYED_BYTES);
+    }
+    pthread_join(sender, NULL);
+}
+
 union control {
     char bytes[CMSG_SPACE(sizeof(int) * 4) + CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(64)];
     struct cmsghdr align;
@@ -359,6 +405,6 @@ static void out_of_band(void) {
 }
 
 SUBCASES({"boundaries", boundaries}, {"too-long", too_long}, {"more", more},
-         {"many-at-once", many_at_once}, {"descriptors", descriptors},
+         {"many-at-once", many_at_once}, {"relayed-in-bulk", relayed_in_bulk}, {"descriptors", descriptors},
          {"descriptor-boundaries", descriptor_boundaries}, {"beside-the-data", beside_the_data},
          {"packet-pipe", packet_pipe}, {"out-of-band", out_of_band})
