@@ -8,6 +8,7 @@ const checks = [
   ["all tests in a path with spaces and a colon", process.execPath, ["scripts/check-odd-path.mjs", "--test"]],
   ["an ordinary user", process.execPath, ["scripts/check-ordinary-user.mjs"]],
   ["other people's programs", process.execPath, ["scripts/compatibility.mjs", "--install", "--no-record"]],
+  ["a short soak", process.execPath, ["scripts/soak.mjs", "--minutes", "2"]],
   ["the published packages", process.execPath, ["scripts/check-packages.mjs"]],
 ];
 
