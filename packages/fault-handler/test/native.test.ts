@@ -17,12 +17,12 @@ const variants: [string, Sanitizer[]][] = [
   ["under AddressSanitizer and UndefinedBehaviorSanitizer", ["address", "undefined"]],
 ];
 
-/** What lies below the tracker, which is tested by the programs that it serves. */
-const layer = readdirSync(native)
-  .filter((name) => name.endsWith(".c") && !/^tracker|unit/.test(name))
-  .map((name) => join(native, name));
+const everything = readdirSync(native).filter((name) => name.endsWith(".c") && !/unit/.test(name));
+const tracker = everything.filter((name) => name.startsWith("tracker"));
+/** What lies below the tracker. */
+const layer = everything.filter((name) => !name.startsWith("tracker"));
 
-/** Each with the sources of the addon that it needs. */
+/** Each with the sources that it needs besides. */
 const programs: Record<string, string[]> = {
   uffd_test: [],
   seccomp_test: [],
@@ -30,24 +30,34 @@ const programs: Record<string, string[]> = {
   handler_test: [],
   events_test: [],
   lazy_engine_test: ["addon/lazy_engine.c"],
+  tracker_threads_test: tracker,
 };
 
-for (const [name, addonSources] of Object.entries(programs)) {
-  for (const [variant, sanitizers] of variants) {
+/** ThreadSanitizer must know every thread: there the handler is one of libc's, by the linker's --wrap. */
+const threadVariant = {
+  programs: ["tracker_threads_test"],
+  source: join(packageRoot, "test/native/handler_as_pthread.c"),
+  flags: ["-Wl,--wrap=zio__clone", "-Wl,--wrap=zio__close_all_but"],
+};
+
+for (const [name, ownSources] of Object.entries(programs)) {
+  const withThreads: typeof variants = [["under ThreadSanitizer", ["thread"]]];
+  for (const [variant, sanitizers] of [...variants, ...(threadVariant.programs.includes(name) ? withThreads : [])]) {
+    const wrapped = sanitizers.includes("thread");
     const sources = [
       join(packageRoot, "test/native", `${name}.c`),
-      ...layer,
+      ...[...layer, ...ownSources].map((source) => join(native, source)),
       join(core, "native/zio_core_unit.c"),
-      ...addonSources.map((source) => join(native, source)),
+      ...(wrapped ? [threadVariant.source] : []),
     ];
-    const program = await compileC({ sources, includes, sanitizers });
+    const program = await compileC({ sources, includes, sanitizers, flags: wrapped ? threadVariant.flags : [] });
     const cases = execFileSync(program, ["--list"], { encoding: "utf8" }).trim().split("\n");
     describe(`${name}, ${variant}`, () => {
       for (const testName of cases) {
-        test(testName.replaceAll("_", " "), async ({ skip }) => {
+        test(testName.replaceAll("_", " "), { timeout: 100_000 }, async ({ skip }) => {
           // The handler thread has no thread-local storage for the sanitizer's second stack.
           const env = { ASAN_OPTIONS: "detect_stack_use_after_return=0" };
-          const { status, signal, stdout, stderr } = await runProgram(program, [testName], { env });
+          const { status, signal, stdout, stderr } = await runProgram(program, [testName], { env, timeoutMs: 90_000 });
           if (status === skipStatus) skip(stdout.toString().trim().split("\n").at(-1));
           expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: "" });
         });
