@@ -8,14 +8,21 @@ const checks = [
   ["all tests in a path with spaces and a colon", process.execPath, ["scripts/check-odd-path.mjs", "--test"]],
   ["an ordinary user", process.execPath, ["scripts/check-ordinary-user.mjs"]],
   ["other people's programs", process.execPath, ["scripts/compatibility.mjs", "--install", "--no-record"]],
+  [
+    "victims and programs with a library in which undefined behaviour traps",
+    process.execPath,
+    ["scripts/test.mjs", "packages/interpose"],
+    { ZIO_TEST_LIBRARY: "trapping" },
+  ],
   ["a short soak", process.execPath, ["scripts/soak.mjs", "--minutes", "2"]],
   ["the published packages", process.execPath, ["scripts/check-packages.mjs"]],
 ];
 
 const failed = [];
-for (const [name, command, args] of checks) {
+for (const [name, command, args, variables = {}] of checks) {
   process.stderr.write(`zio: verify: ${name}\n`);
-  const { status } = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  const env = { ...process.env, ...variables };
+  const { status } = spawnSync(command, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
   if (status !== 0) failed.push(name);
 }
 process.stderr.write(failed.length > 0 ? `zio: verify failed: ${failed.join("; ")}\n` : "zio: verify passed\n");

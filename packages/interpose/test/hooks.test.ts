@@ -6,7 +6,7 @@ import { compileVictim } from "./support/compile-victim.js";
 import { runVictim } from "./support/run-victim.js";
 
 test("every hooked name that a program calls is bound to the library", async () => {
-  const env = { LD_PRELOAD: preloadableLibrary() };
+  const env = { LD_PRELOAD: await preloadableLibrary() };
   const program = await compileVictim("bindings");
   const { stdout } = await runVictim(program, ["where"], { env, cwd: "/", timeoutMs: 5000 });
   const lines = stdout.toString().trim().split("\n");

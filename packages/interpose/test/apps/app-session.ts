@@ -11,6 +11,7 @@ import { describe, type TestContext, test } from "vitest";
 import type { Settings } from "../../src/config-table.js";
 import { environment } from "../../src/environment.js";
 import { readStatsDirectory, type StatsDirectory } from "../../src/read-stats.js";
+import { chosenLibrary } from "../support/chosen-library.js";
 import { describeThreads } from "../support/run-victim.js";
 
 /** How a program may be run: without zIO, or with it set up so. */
@@ -145,7 +146,10 @@ export class AppSession {
   readonly #statsDirectory = join(this.directory, "counters");
   readonly #apps: App[] = [];
 
-  constructor(readonly setting: Setting) {
+  constructor(
+    readonly setting: Setting,
+    readonly library: string,
+  ) {
     mkdirSync(this.#statsDirectory);
   }
 
@@ -155,7 +159,8 @@ export class AppSession {
     const base = { ...Object.fromEntries(kept), LC_ALL: "C", HOME: this.directory, ...env };
     const chosen = settings[this.setting];
     if (plain || chosen === null) return base;
-    return { ...base, ...environment({ base, ...(chosen as Settings), statsDirectory: this.#statsDirectory }) };
+    const options = { base, library: this.library, statsDirectory: this.#statsDirectory, ...(chosen as Settings) };
+    return { ...base, ...environment(options) };
   }
 
   start(program: string, args: readonly string[], options: StartOptions = {}): App {
@@ -225,7 +230,7 @@ export function describeApp(name: string, app: AppTest, body: (session: AppSessi
   const testIn = async (setting: Setting, context: TestContext) => {
     const missing = programs.filter((program) => findProgram(program) === undefined);
     if (missing.length > 0) context.skip(`not installed: ${missing.join(", ")}`);
-    const session = new AppSession(setting);
+    const session = new AppSession(setting, await chosenLibrary());
     try {
       await bounded(session, timeoutMs, () => body(session));
       if (settings[setting] === null) return;

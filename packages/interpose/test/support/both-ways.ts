@@ -4,15 +4,13 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { describe, expect, type TestContext, test } from "vitest";
 import { readStatsDirectory, type StatsDirectory } from "../../src/read-stats.js";
+import { chosenLibrary } from "./chosen-library.js";
 import { compileVictim } from "./compile-victim.js";
 import { explainDumps, firstDifference } from "./differences.js";
 import { type Outcome, runVictim } from "./run-victim.js";
-
-export const libraryPath = join(dirname(fileURLToPath(import.meta.url)), "../../build/Release/libzio.so");
 
 /** How the library is set up for a run. */
 export const modes = {
@@ -33,6 +31,8 @@ export interface VictimRun {
   /** Libraries to preload in every run, after libzio.so. */
   preload?: readonly string[];
   modes?: readonly Mode[];
+  /** Another libzio.so than the one that is chosen for all. */
+  library?: string;
   timeoutMs?: number;
 }
 
@@ -62,7 +62,8 @@ export function userfaultfdRefusal(): Promise<string> {
 }
 
 /** The library under a path that LD_PRELOAD, which splits at spaces and colons, can name. */
-export function preloadableLibrary(): string {
+export async function preloadableLibrary(chosen?: string): Promise<string> {
+  const libraryPath = chosen ?? (await chosenLibrary());
   if (!existsSync(libraryPath)) throw new Error(`${libraryPath} is missing: build it first (npm run build)`);
   if (!/[\s:]/.test(libraryPath)) return libraryPath;
   const name = createHash("sha256").update(libraryPath).digest("hex").slice(0, 16);
@@ -189,7 +190,7 @@ export async function bothWays(run: VictimRun, context?: TestContext): Promise<B
     const { outcome: plain } = await session.execute("plain", {}, []);
     if (plain.status === skipStatus && context) context.skip(plain.stdout.toString().trim().split("\n").at(-1));
     if (plain.hang !== undefined) throw new Error(`${run.victim} hangs without zIO:\n${plain.hang}`);
-    const library = preloadableLibrary();
+    const library = await preloadableLibrary(run.library);
     const result: BothWays = { plain, zio: {} };
     for (const mode of run.modes ?? (Object.keys(modes) as Mode[])) {
       const zio = await session.execute(mode, session.settings(mode), [library]);
