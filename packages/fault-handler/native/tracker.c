@@ -222,6 +222,7 @@ void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors
         forget_lock(&tracker->self_lock);
         forget_lock(&tracker->scratch_lock);
         forget_lock(&tracker->compose_lock);
+        forget_lock(&tracker->compacting);
         for (int i = 0; i < ZIO_TRACKER_SELF_EVENTS; i++)
             tracker->self_events[i].length = 0;
         if (tracker->scratch)

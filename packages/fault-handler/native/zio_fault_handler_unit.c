@@ -11,6 +11,7 @@
 #include "seccomp.c"
 #include "tracker.c"
 #include "tracker_claim.c"
+#include "tracker_compact.c"
 #include "tracker_fill.c"
 #include "tracker_place.c"
 #include "tracker_ranges.c"

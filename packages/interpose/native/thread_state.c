@@ -108,6 +108,15 @@ static size_t next_offset(size_t filled, uintptr_t address) {
     return base + phase >= filled ? base + phase : base + PAGE + phase;
 }
 
+static struct zio_origin *acquire(size_t bytes) {
+    struct zio_origin *origin = zio_origin_acquire(&zio__tracker.pool, bytes);
+    if (origin)
+        zio_tracker_compact_if_grown(&zio__tracker);
+    else if (zio_tracker_relieve(&zio__tracker))
+        origin = zio_origin_acquire(&zio__tracker.pool, bytes);
+    return origin;
+}
+
 /* A signal handler may come between any two steps and use this thread's state as well: each
  * step leaves it usable, and what is taken is first removed. */
 int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes) {
@@ -130,8 +139,7 @@ int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes) {
         size_t least = offset + bytes;
         if (least < bytes)
             return ZIO_ENOMEM;
-        origin = zio_origin_acquire(&zio__tracker.pool,
-                                    least < LEAST_ORIGIN_BYTES ? LEAST_ORIGIN_BYTES : least);
+        origin = acquire(least < LEAST_ORIGIN_BYTES ? LEAST_ORIGIN_BYTES : least);
         if (!origin)
             return ZIO_ENOMEM;
     }

@@ -41,6 +41,7 @@
     X(zero_faults, "zeroFaults", ZIO_STATS_COUNTER)                                                \
     X(events, "events", ZIO_STATS_COUNTER)                                                         \
     X(evictions, "evictions", ZIO_STATS_COUNTER)                                                   \
+    X(compactions, "compactions", ZIO_STATS_COUNTER)                                               \
     X(views, "views", ZIO_STATS_GAUGE)                                                             \
     X(origins, "origins", ZIO_STATS_GAUGE)                                                         \
     X(origin_bytes, "originBytes", ZIO_STATS_GAUGE)                                                \
@@ -123,6 +124,11 @@ struct zio_tracker {
     struct zio_lock compose_lock;  /* leaf */
     struct zio_fault_stream streams[ZIO_TRACKER_STREAMS]; /* the handler's */
     uint32_t stream_turn;
+
+    struct zio_lock compacting;    /* taken before stripes; nobody waits for it */
+    _Atomic size_t compact_above;  /* bytes of origins in use; 0: no scan yet */
+    _Atomic uint32_t relief_pause; /* requests to let pass */
+    _Atomic uint32_t last_pause;
 
     struct zio_stats_counter *counters;   /* ZIO_COUNTER_COUNT entries */
     struct zio_tracker_listener listener; /* functions may be NULL */
@@ -224,6 +230,12 @@ struct zio_map_call {
  * views. If the call fails the views stay. Returns its result or -errno. */
 long zio_tracker_retire(struct zio_tracker *tracker, void *start, size_t length,
                         const struct zio_map_call *call);
+
+/* No origin can be had: empties those of which little is still shown. True when memory came free;
+ * where that was in vain the next requests are refused without a look. */
+bool zio_tracker_relieve(struct zio_tracker *tracker);
+/* The same when origins in use have doubled since the last time. After acquiring one. */
+void zio_tracker_compact_if_grown(struct zio_tracker *tracker);
 
 /* Output: describes [start, +length) by at most max pieces of origins and program memory,
  * appended to iov. A hold is taken for each origin piece (origins[i], or NULL) and must be
