@@ -235,6 +235,20 @@ void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors
     zio_signals_restore(signals);
 }
 
+void zio_tracker_keep_device(struct zio_tracker *tracker) {
+    if (!zio_tracker_is_owner(tracker) || atomic_load(&tracker->state) != ZIO_TRACKER_IDLE)
+        return;
+    uint64_t signals = zio_signals_block();
+    if (zio_lock_exclusive_timed(&tracker->lifecycle, 0)) {
+        if (atomic_load(&tracker->state) == ZIO_TRACKER_IDLE) {
+            tracker->uffd.disabled = tracker->disabled;
+            zio_uffd_keep_device(&tracker->uffd);
+        }
+        zio_unlock_exclusive(&tracker->lifecycle);
+    }
+    zio_signals_restore(signals);
+}
+
 void zio_tracker_quiesce(struct zio_tracker *tracker) {
     zio__prefault_stack();
     tracker->fork_signals = zio_signals_block();

@@ -118,6 +118,11 @@ static int new_from_device(struct zio_uffd *uffd, struct zio_uffd_reason *reason
     return adopt(uffd, fd, &reason->device_error, &reason->api_error);
 }
 
+static int open_device(void) {
+    long device = zio_syscall(SYS_openat, AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    return device < 0 ? (int)device : zio__fd_move_away((int)device);
+}
+
 static int open_by_device(struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
     if (uffd->device_fd >= 0) {
         if (new_from_device(uffd, reason) == 0)
@@ -125,14 +130,12 @@ static int open_by_device(struct zio_uffd *uffd, struct zio_uffd_reason *reason)
         if (reason->device_error == -EBADF)
             uffd->device_fd = -1;
     }
-    long device = zio_syscall(SYS_openat, AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-    if (device >= 0)
-        device = zio__fd_move_away((int)device);
+    int device = open_device();
     if (device < 0)
-        return reason->device_error = (int)device;
+        return reason->device_error = device;
     if (uffd->device_fd >= 0)
         zio_syscall(SYS_close, uffd->device_fd);
-    uffd->device_fd = (int)device;
+    uffd->device_fd = device;
     reason->device_error = 0;
     return new_from_device(uffd, reason);
 }
@@ -233,6 +236,15 @@ int zio_uffd_open(struct zio_uffd *uffd, int device_fd, uint32_t disabled,
     if (code != 0)
         explain(uffd, reason);
     return code;
+}
+
+void zio_uffd_keep_device(struct zio_uffd *uffd) {
+    if (uffd->device_fd >= 0 ||
+        (uffd->disabled & (ZIO_FEATURE_USERFAULTFD | ZIO_FEATURE_DEVICE)))
+        return;
+    int device = open_device();
+    if (device >= 0)
+        uffd->device_fd = device;
 }
 
 void zio_uffd_close(struct zio_uffd *uffd) {

@@ -12,6 +12,9 @@
 
 #include "config_table.h"
 
+/* Longer paths than this count as unset. */
+enum { ZIO__PATH_BYTES = 512 };
+
 struct zio__settings {
     enum zio_policy policy;
     uint64_t threshold;    /* bytes */

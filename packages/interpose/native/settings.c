@@ -55,9 +55,19 @@ static uint64_t read_enum(const char *name, uint64_t fallback, uint64_t least, u
     return fallback;
 }
 
-static const char *read_path(const char *name) {
+/* A copy: daemons write their title over the environment, and a forked child opens files anew. */
+static const char *read_path(const char *name, char *copy) {
     const char *text = getenv(name);
-    return text && *text ? text : NULL;
+    size_t length = 0;
+    if (!text || !*text)
+        return NULL;
+    for (; text[length]; length++) {
+        if (length + 1 == ZIO__PATH_BYTES)
+            return NULL;
+        copy[length] = text[length];
+    }
+    copy[length] = 0;
+    return copy;
 }
 
 static uint32_t read_list(const char *name) {
@@ -111,7 +121,9 @@ void zio__settings_read(struct zio__settings *settings) {
     settings->field = read_size(name, fallback, least, most);
 #define READ_ENUM(field, name, fallback, least, most)                                              \
     settings->field = (enum zio_policy)read_enum(name, fallback, least, most);
-#define READ_PATH(field, name, fallback, least, most) settings->field = read_path(name);
+#define READ_PATH(field, name, fallback, least, most)                                              \
+    static char field##_copy[ZIO__PATH_BYTES];                                                     \
+    settings->field = read_path(name, field##_copy);
 #define READ_LIST(field, name, fallback, least, most) settings->field##d = read_list(name);
 #define READ(field, name, kind, fallback, least, most)                                             \
     READ_##kind(field, name, fallback, least, most)

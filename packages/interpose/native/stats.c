@@ -10,12 +10,12 @@
 
 #include "bytes.h"
 
-enum { HEADER_BYTES = 256, ATTEMPTS = 64 };
+enum { HEADER_BYTES = 256, ATTEMPTS = 64, NAME_BYTES = 96 };
 #define PAGE_BYTES (HEADER_BYTES + ZIO_COUNTER_COUNT * sizeof(struct zio_stats_counter))
 
 static struct zio_stats_counter fallback[ZIO_COUNTER_COUNT];
 static struct zio_stats_header *page;
-static char page_path[512];
+static char page_path[ZIO__PATH_BYTES + NAME_BYTES];
 static int page_pid;
 
 static size_t put_text(char *to, size_t at, size_t room, const char *text) {
@@ -64,7 +64,7 @@ static uint64_t start_ticks(void) {
 
 /* <directory>/<pid>.<start>.<n>: a pid that execs makes a further file. */
 static long create_page(uint64_t ticks) {
-    char base[400];
+    char base[ZIO__PATH_BYTES];
     size_t length;
     page_pid = (int)zio_syscall(SYS_getpid);
     if (zio__settings.stats) {
@@ -80,7 +80,7 @@ static long create_page(uint64_t ticks) {
         return directory;
     long fd = -1;
     for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
-        char name[96];
+        char name[NAME_BYTES];
         size_t at = put_number(name, 0, sizeof name, (uint64_t)page_pid);
         at = put_text(name, at, sizeof name, ".");
         at = put_number(name, at, sizeof name, ticks);

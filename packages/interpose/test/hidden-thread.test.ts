@@ -7,6 +7,10 @@ describeVictim("hidden_thread", {
   "unshare works with views pending": "unshare",
   "setns works with views pending": "setns",
   "every thread follows setuid, and views go on working": "dropped-privileges",
+  "a server's workers elide after the title was set and privileges dropped": {
+    args: ["server-workers"],
+    expectElision: { elided: 10 * 192 * 1024 }, // the grandchild may not write where the counters are
+  },
   "where no thread may be started, input is plain": { args: ["no-more-threads"], expectElision: false },
   "chroot takes nothing away": "chroot",
   "signals reach the program's threads only, also with all of them blocked": "signals",

@@ -266,6 +266,8 @@ void zio_tracker_shut_down(struct zio_tracker *tracker);
  * difference. Call after it. */
 void zio_tracker_after_mlockall(struct zio_tracker *tracker);
 
+/* Call before the process gives up privileges: keeps what opening a userfaultfd may need then. */
+void zio_tracker_keep_device(struct zio_tracker *tracker);
 /* Ends the handler thread and starts it again in the caller's new credentials or
  * namespaces. Between the two nobody may touch a missing page except by waiting. When the
  * thread cannot be started again every view is materialised and the tracker is lost. */

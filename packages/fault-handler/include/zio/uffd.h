@@ -93,6 +93,9 @@ struct zio_uffd_reason {
  * last error, with *reason (may be NULL) filled. The descriptor is O_NONBLOCK. */
 int zio_uffd_open(struct zio_uffd *uffd, int device_fd, uint32_t disabled,
                   struct zio_uffd_reason *reason);
+/* Opens /dev/userfaultfd for a later zio_uffd_open, by this process or a child of it, which may not
+ * be allowed to open it then. Sets device_fd only; a failure is silent. */
+void zio_uffd_keep_device(struct zio_uffd *uffd);
 void zio_uffd_close(struct zio_uffd *uffd); /* closes fd (if still ours), keeps device_fd */
 /* True while the number `fd` still names our userfaultfd: the program may have closed it
  * and opened something else. One system call. */

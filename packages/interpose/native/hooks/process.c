@@ -51,10 +51,17 @@ ZIO_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *argument,
     return child;
 }
 
+/* Servers start as root and have their first large input as somebody else, often in a child. */
+static void before_credentials(void) {
+    if (zio__is_tracking())
+        zio_tracker_keep_device(&zio__tracker);
+}
+
 /* The handler follows after libc has told every thread: until then it serves those that wait for
  * a page and could not answer otherwise. */
 #define ZIO_FOLLOWED(name, parameters, arguments)                                                  \
     ZIO_EXPORT int name parameters {                                                               \
+        before_credentials();                                                                      \
         int result = ZIO_REAL(name) arguments;                                                     \
         int saved = errno;                                                                         \
         if (zio__is_tracking()) {                                                                  \

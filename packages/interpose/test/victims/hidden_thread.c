@@ -228,6 +228,32 @@ static void dropped_privileges(void) {
     }
 }
 
+/* A server's start: the title is written over the environment, a worker is born, becomes nobody and
+ * has the first large input. A second worker changes its user only, its child is the one at work. */
+static void server_workers(void) {
+    extern char **environ;
+    if (geteuid())
+        skip("only root can become another user");
+    for (char **entry = environ; entry && *entry; entry++)
+        memset(*entry, 'x', strlen(*entry));
+    for (int worker = 0; worker < 2; worker++) {
+        pid_t child = fork();
+        if (child == 0) {
+            if (worker == 0)
+                EXPECT(setgid(65534), 0);
+            EXPECT(setresuid(65534, 65534, 65534), 0);
+            pid_t grandchild = worker == 0 ? 0 : fork();
+            if (grandchild == 0) {
+                work(10);
+                _exit(failures != 0);
+            }
+            waited(grandchild);
+            _exit(failures != 0);
+        }
+        waited(child);
+    }
+}
+
 /* Root becomes nobody, may have no more processes, and only then has large input. */
 static void no_more_threads(void) {
     if (geteuid())
@@ -327,5 +353,5 @@ static void stopped(void) {
 
 SUBCASES({"lazy", lazy}, {"pthread-exit", pthread_exit_in_main}, {"unshare", unshared},
          {"setns", entered_namespaces}, {"dropped-privileges", dropped_privileges},
-         {"no-more-threads", no_more_threads}, {"chroot", chrooted}, {"signals", signals},
+         {"server-workers", server_workers}, {"no-more-threads", no_more_threads}, {"chroot", chrooted}, {"signals", signals},
          {"stopped", stopped})
