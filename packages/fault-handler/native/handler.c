@@ -104,8 +104,15 @@ static int take_descriptor_back(struct zio_handler *handler, int32_t tid) {
         fd = zio__fd_move_away((int)fd);
     if (fd < 0)
         return (int)fd;
-    handler->uffd->fd = (int)fd;
+    zio_uffd_set_number(handler->uffd, (int)fd);
     return 0;
+}
+
+int zio_handler_regain(struct zio_handler *handler) {
+    int32_t tid = atomic_load(&handler->thread);
+    if (zio_uffd_is_ours(handler->uffd))
+        return 0;
+    return tid == 0 ? ZIO_EBADF : take_descriptor_back(handler, tid);
 }
 
 /* The kernel clears `thread` while the task still counts as one of the process; unshare and
@@ -124,11 +131,9 @@ int zio_handler_stop(struct zio_handler *handler) {
     int32_t first_seen = atomic_load(&handler->thread), tid = first_seen;
     if (tid == 0)
         return 0;
-    if (!zio_uffd_is_ours(handler->uffd)) {
-        int code = take_descriptor_back(handler, tid);
-        if (code != 0)
-            return code;
-    }
+    int code = zio_handler_regain(handler);
+    if (code != 0)
+        return code;
     atomic_store(&handler->stop, 1);
     /* Raises a REMOVE event, which the thread reads: no descriptor is involved. */
     zio_syscall(SYS_madvise, handler->doorbell, DOORBELL_BYTES, 4 /* MADV_DONTNEED */);

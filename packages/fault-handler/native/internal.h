@@ -31,9 +31,13 @@ enum {
 /* Closes every descriptor of the calling thread's own table but one (-1: all). */
 void zio__close_all_but(int fd);
 
-/* Moves a descriptor to a number that programs do not expect to be used (never 0-2),
- * close-on-exec. Consumes fd; returns the new number or a negative code. */
+/* Moves a descriptor out of the program's way, close-on-exec: beyond the limit of descriptors if
+ * possible, never 0-2. Consumes fd; returns the new number or a negative code. */
 int zio__fd_move_away(int fd);
+/* The same for a copy of it: fd stays open, and on failure there is none. */
+int zio__fd_copy_away(int fd);
+/* What tells the file behind a number from any other, or 0 where nothing is there. */
+uint64_t zio__descriptor_identity(int fd);
 
 /* When a seccomp filter is installed: does everything once in a throw-away child, so that a
  * filter that kills kills only that (TRAPS: probing userfaultfd(2) under a kill filter

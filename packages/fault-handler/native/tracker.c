@@ -81,17 +81,24 @@ static const struct zio_handler_ops *handler_ops(struct zio_tracker *tracker) {
     return &ops;
 }
 
+static int start_handler(struct zio_tracker *tracker) {
+    if (atomic_load(&tracker->handler.thread) != 0)
+        return ZIO_EBUSY;
+    tracker->served = tracker->uffd;
+    return zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker));
+}
+
 static int start(struct zio_tracker *tracker) {
     int code = map_pages(tracker);
     if (code != 0)
         return code;
     code =
-        zio_uffd_open(&tracker->uffd, tracker->uffd.device_fd, tracker->disabled, &tracker->reason);
+        zio_uffd_open(&tracker->uffd, &tracker->uffd, tracker->disabled, &tracker->reason);
     if (code != 0)
         return code;
     code = zio_uffd_register(&tracker->uffd, zio__address(tracker->scratch), ZIO__SCRATCH_BYTES);
     if (code == 0)
-        code = zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker));
+        code = start_handler(tracker);
     if (code != 0)
         zio_uffd_close(&tracker->uffd);
     tracker->handler_runs = code == 0;
@@ -152,6 +159,42 @@ static void touch_everything(struct zio_tracker *tracker) {
     }
 }
 
+static bool settle_and_lock(struct zio_tracker *tracker, int attempts);
+
+/* The kernel forgets the registrations when the descriptor goes, and wakes whoever waits. */
+static void close_down(struct zio_tracker *tracker) {
+    zio_uffd_close(&tracker->uffd);
+    tracker->handler_runs = false;
+    atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
+}
+
+/* Where the handler cannot be started again, views become memory as far as that is possible and the
+ * tracker is closed. */
+static int restart_handler(struct zio_tracker *tracker) {
+    int code = start_handler(tracker);
+    if (code == 0)
+        return 0;
+    /* It still runs where it could not be stopped because the descriptor is lost. */
+    tracker->handler_runs = code == ZIO_EBUSY;
+    settle_and_lock(tracker, WITHOUT_READER);
+    /* Before the stripes are unlocked: whoever waits for one must make no view any more. */
+    atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
+    zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+    close_down(tracker);
+    return code;
+}
+
+int zio__regain_descriptor(struct zio_tracker *tracker) {
+    if (zio_uffd_is_ours(&tracker->uffd))
+        return 0;
+    if (!tracker->handler_runs)
+        return ZIO_EBADF;
+    int code = zio_handler_regain(&tracker->handler);
+    if (code == 0)
+        zio_tracker_count(tracker, ZIO_COUNT_descriptor_regained, 1);
+    return code;
+}
+
 /* Whether every view became memory, with all stripes locked then. The descriptor may turn out to
  * be lost; then the handler, which is not, serves what we touch. `attempts` bounds the wait for a
  * map that changes. */
@@ -167,15 +210,16 @@ static bool settle_and_lock(struct zio_tracker *tracker, int attempts) {
         code = zio_uffd_probe(&tracker->uffd);
         if (code == ZIO_EBADF && state == ZIO_TRACKER_LOST)
             return true;
-        if (code == ZIO_EBADF)
-            atomic_store(&tracker->state, ZIO_TRACKER_LOST);
-        else if (code == 0 && zio_handler_is_quiet(&tracker->handler) &&
+        if (code == 0 && zio_handler_is_quiet(&tracker->handler) &&
                  fill_everything(tracker) == 0)
             return true;
         if (attempt >= attempts)
             return false;
         zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
-        zio__pause(50000);
+        if (code != ZIO_EBADF)
+            zio__pause(50000);
+        else if (zio__regain_descriptor(tracker) != 0)
+            atomic_store(&tracker->state, ZIO_TRACKER_LOST);
     }
 }
 
@@ -257,23 +301,32 @@ void zio_tracker_quiesce(struct zio_tracker *tracker) {
         zio_handler_stop(&tracker->handler);
 }
 
-/* The kernel forgets the registrations when the descriptor goes, and wakes whoever waits. */
-static void close_down(struct zio_tracker *tracker) {
-    zio_uffd_close(&tracker->uffd);
-    tracker->handler_runs = false;
-    atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
+void zio_tracker_leave_number(struct zio_tracker *tracker, int number) {
+    zio__prefault_stack();
+    uint64_t signals = zio_signals_block();
+    zio_lock_exclusive(&tracker->lifecycle);
+    if (zio_tracker_is_owner(tracker)) {
+        /* So that no section is in the middle of an ioctl. */
+        zio_view_map_lock(&tracker->map, 0, ~UINT64_C(0));
+        zio_uffd_leave_number(&tracker->uffd, number);
+        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+    }
+    zio_unlock_exclusive(&tracker->lifecycle);
+    zio_signals_restore(signals);
+}
+
+bool zio_tracker_owns_number(const struct zio_tracker *tracker, int number) {
+    const struct zio_uffd *uffd = &tracker->uffd;
+    if (number < 0 || !zio_tracker_is_owner(tracker))
+        return false;
+    return (number == uffd->device_fd && zio_uffd_owns_device(uffd)) ||
+           (number == uffd->fd && zio_uffd_is_ours(uffd));
 }
 
 void zio_tracker_resume(struct zio_tracker *tracker) {
     uint64_t signals = tracker->fork_signals;
-    if (tracker->handler_runs && zio_tracker_is_owner(tracker) &&
-        zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker)) != 0) {
-        settle_and_lock(tracker, WITHOUT_READER);
-        /* Before the stripes are unlocked: whoever waits for one must make no view any more. */
-        atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
-        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
-        close_down(tracker);
-    }
+    if (tracker->handler_runs && zio_tracker_is_owner(tracker))
+        restart_handler(tracker);
     zio_unlock_exclusive(&tracker->lifecycle);
     zio_signals_restore(signals);
 }

@@ -8,43 +8,46 @@ enum { LOCK_WAIT_NS = 50000 };
 /* Pages below `filled` of an origin that nobody else shows can change hands: 0.1 us a page
  * instead of 1. The caller holds the stripe of the only view for writing, so no reference
  * to these bytes can appear meanwhile. */
-static int fill_by_moving(struct zio_tracker *tracker, const struct zio_view *view, uint64_t at,
-                          uint64_t length, uint64_t *done) {
+static int fill_by_moving(struct zio_tracker *tracker, const struct zio_uffd *uffd,
+                          const struct zio_view *view, uint64_t at, uint64_t length,
+                          uint64_t *done) {
     struct zio_origin *origin = zio__origin(view->handle);
     uint64_t offset = view->offset + (at - view->start);
     *done = 0;
-    if (!tracker->uffd.can_move || offset % ZIO__PAGE != 0 || !zio_origin_is_movable(origin))
+    if (!uffd->can_move || offset % ZIO__PAGE != 0 || !zio_origin_is_movable(origin))
         return ZIO_ENOTSUP;
     uint64_t filled = zio__page_down(atomic_load_explicit(&origin->filled, memory_order_acquire));
     if (offset >= filled)
         return ZIO_ENOTSUP;
-    int code = zio_uffd_move(&tracker->uffd, at, zio__address(origin->data) + offset,
+    int code = zio_uffd_move(uffd, at, zio__address(origin->data) + offset,
                              zio__min(length, filled - offset), false, done);
     if (*done > 0)
         zio_tracker_count(tracker, ZIO_COUNT_moved_bytes, *done);
     return *done > 0 ? 0 : code;
 }
 
-static int fill_zeros(struct zio_tracker *tracker, uint64_t at, uint64_t length, uint64_t *done) {
-    return zio_uffd_copy(&tracker->uffd, at, tracker->zeros,
+static int fill_zeros(struct zio_tracker *tracker, const struct zio_uffd *uffd, uint64_t at,
+                      uint64_t length, uint64_t *done) {
+    return zio_uffd_copy(uffd, at, tracker->zeros,
                          zio__min(length, ZIO_TRACKER_ZEROS_BYTES), done);
 }
 
-static int fill_whole_pages(struct zio_tracker *tracker, const struct zio_view *view, uint64_t at,
-                            uint64_t length, uint64_t *done) {
+static int fill_whole_pages(struct zio_tracker *tracker, const struct zio_uffd *uffd,
+                            const struct zio_view *view, uint64_t at, uint64_t length,
+                            uint64_t *done) {
     if (view->handle == 0)
-        return fill_zeros(tracker, at, length, done);
-    int code = fill_by_moving(tracker, view, at, length, done);
+        return fill_zeros(tracker, uffd, at, length, done);
+    int code = fill_by_moving(tracker, uffd, view, at, length, done);
     if (code == 0 || code == ZIO_EAGAIN || code == ZIO_EEXIST)
         return code;
     const unsigned char *data = zio__origin(view->handle)->data;
-    return zio_uffd_copy(&tracker->uffd, at, data + view->offset + (at - view->start), length,
+    return zio_uffd_copy(uffd, at, data + view->offset + (at - view->start), length,
                          done);
 }
 
 /* A page that several views share is put together first. */
-static int fill_composed(struct zio_tracker *tracker, uint64_t page, unsigned char *compose,
-                         uint64_t *done) {
+static int fill_composed(struct zio_tracker *tracker, const struct zio_uffd *uffd, uint64_t page,
+                         unsigned char *compose, uint64_t *done) {
     struct zio_view view;
     for (uint64_t at = page; at < page + ZIO__PAGE; at = zio__view_end(&view)) {
         if (!zio_view_map_next(&tracker->map, at, page + ZIO__PAGE - at, &view) || view.start != at)
@@ -55,11 +58,11 @@ static int fill_composed(struct zio_tracker *tracker, uint64_t page, unsigned ch
         else
             zio__copy_bytes(compose + (at - page), tracker->zeros, view.length);
     }
-    return zio_uffd_copy(&tracker->uffd, page, compose, ZIO__PAGE, done);
+    return zio_uffd_copy(uffd, page, compose, ZIO__PAGE, done);
 }
 
-int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigned char *compose,
-              uint64_t *filled) {
+int zio__fill(struct zio_tracker *tracker, const struct zio_uffd *uffd, uint64_t start,
+              uint64_t end, unsigned char *compose, uint64_t *filled) {
     *filled = 0;
     /* Before a byte is read: an input that overwrites the origin in place must learn of it. */
     atomic_fetch_add(&tracker->changes, 1);
@@ -69,11 +72,11 @@ int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigne
         if (!zio_view_map_stab(&tracker->map, at, &view))
             break;
         uint64_t whole = zio__page_down(zio__min(zio__view_end(&view), end) - at);
-        int code = whole > 0 ? fill_whole_pages(tracker, &view, at, whole, &done)
-                             : fill_composed(tracker, at, compose, &done);
+        int code = whole > 0 ? fill_whole_pages(tracker, uffd, &view, at, whole, &done)
+                             : fill_composed(tracker, uffd, at, compose, &done);
         /* A window that leaves the registered mapping fails whole (TRAPS 10). */
         if (code == ZIO_ENOENT && done == 0 && whole > ZIO__PAGE)
-            code = fill_whole_pages(tracker, &view, at, ZIO__PAGE, &done);
+            code = fill_whole_pages(tracker, uffd, &view, at, ZIO__PAGE, &done);
         if (done > 0) {
             zio__carve(tracker, at, done);
             zio_tracker_count(tracker, ZIO_COUNT_materialised_bytes, done);
@@ -82,7 +85,7 @@ int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigne
         }
         if (code == ZIO_EEXIST) {
             /* Somebody filled it in a way we do not know: the page is what counts. */
-            zio_uffd_wake(&tracker->uffd, at, ZIO__PAGE);
+            zio_uffd_wake(uffd, at, ZIO__PAGE);
             zio__carve(tracker, at, ZIO__PAGE);
             at += ZIO__PAGE;
         } else if (code != 0) {
@@ -101,7 +104,7 @@ static int fill_part(struct zio_tracker *tracker, uint64_t start, uint64_t end, 
     *filled = 0;
     zio_lock_exclusive(&handler->reading);
     if (atomic_load(&handler->head) == atomic_load(&handler->tail))
-        code = zio__fill(tracker, start, zio__min(end, start + ZIO__WINDOW_MAX),
+        code = zio__fill(tracker, &tracker->uffd, start, zio__min(end, start + ZIO__WINDOW_MAX),
                          tracker->compose_locked, filled);
     zio_unlock_exclusive(&handler->reading);
     return code;
@@ -155,7 +158,7 @@ static struct zio_fault_stream *stream_for(struct zio_tracker *tracker, uint64_t
 
 static int resolve_view(struct zio_tracker *tracker, const struct zio_view *view, uint64_t page,
                         uint64_t end, uint64_t *filled) {
-    int code = zio__fill(tracker, page, end, tracker->compose, filled);
+    int code = zio__fill(tracker, &tracker->served, page, end, tracker->compose, filled);
     if (*filled > 0) {
         zio_tracker_count(tracker, ZIO_COUNT_faults, 1);
         if (tracker->listener.touched)
@@ -170,9 +173,9 @@ static int resolve_untracked(struct zio_tracker *tracker, uint64_t page, uint64_
     struct zio_view next;
     if (zio_view_map_next(&tracker->map, page, end - page, &next))
         end = zio__page_down(next.start);
-    int code = fill_zeros(tracker, page, end - page, filled);
+    int code = fill_zeros(tracker, &tracker->served, page, end - page, filled);
     if (*filled == 0 && code != ZIO_EAGAIN && end > page + ZIO__PAGE)
-        code = fill_zeros(tracker, page, ZIO__PAGE, filled);
+        code = fill_zeros(tracker, &tracker->served, page, ZIO__PAGE, filled);
     zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
     return *filled > 0 ? 0 : code;
 }
@@ -183,7 +186,7 @@ static bool forget_registration(struct zio_tracker *tracker, uint64_t page) {
     struct zio_mapping mapping;
     uint64_t start, end;
     if (zio_view_map_may_hold(&tracker->map, page, 1) ||
-        zio_mapping_query(&tracker->uffd, page, &mapping) != 0 || !mapping.private_anonymous)
+        zio_mapping_query(&tracker->served, page, &mapping) != 0 || !mapping.private_anonymous)
         return false;
     zio__registration_range(&mapping, page, page + ZIO__PAGE, &start, &end);
     zio_stripes stripes = zio_view_map_stripes(start, end - start);
@@ -191,13 +194,13 @@ static bool forget_registration(struct zio_tracker *tracker, uint64_t page) {
         !zio_view_map_lock_timed(&tracker->map, stripes, LOCK_WAIT_NS))
         return false;
     bool forgotten = !zio_view_map_may_hold(&tracker->map, start, end - start) &&
-                     zio_uffd_unregister(&tracker->uffd, start, end - start) == 0;
+                     zio_uffd_unregister(&tracker->served, start, end - start) == 0;
     zio_view_map_unlock(&tracker->map, 0, stripes);
     if (!forgotten)
         return false;
     /* The kernel wakes before it clears the mapping: who was quick waits again, and the second
      * unregister of the same range wakes nobody. */
-    zio_uffd_wake(&tracker->uffd, page, ZIO__PAGE);
+    zio_uffd_wake(&tracker->served, page, ZIO__PAGE);
     zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
     return true;
 }
@@ -229,6 +232,6 @@ int zio__on_fault(void *context, uint64_t page, uint64_t flags, uint32_t thread)
         return ZIO_EAGAIN;
     /* Present already, unmapped, or the process is ending: let the thread look again. */
     if (filled == 0)
-        zio_uffd_wake(&tracker->uffd, page, ZIO__PAGE);
+        zio_uffd_wake(&tracker->served, page, ZIO__PAGE);
     return 0;
 }

@@ -54,6 +54,10 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
                 zio_stripes exclusive, bool patient);
 void zio__end(struct zio_tracker *tracker, struct zio__section *section);
 
+/* Where the program closed the descriptor's number or put another file there, takes the descriptor
+ * back from the handler, which has it in a table of its own. 0: uffd.fd is ours. With `lifecycle` held and no stripe. */
+int zio__regain_descriptor(struct zio_tracker *tracker);
+
 /* Applies every queued event. No stripe lock may be held. */
 void zio__drain(struct zio_tracker *tracker);
 /* The handler's form: gives up (false) rather than wait for a lock. */
@@ -70,9 +74,9 @@ void zio__pause(uint64_t nanoseconds);
  * present page would be wrong for ever. */
 void zio__carve(struct zio_tracker *tracker, uint64_t start, uint64_t length);
 /* Fills the viewed pages from `start` (page-aligned) up to `end` or the first page without
- * view, and cuts them. *filled: bytes made present. 0 or the code of the page that failed. */
-int zio__fill(struct zio_tracker *tracker, uint64_t start, uint64_t end, unsigned char *compose,
-              uint64_t *filled);
+ * view, and cuts them. uffd: as the caller's descriptor table has it. *filled: bytes made present. 0 or the code of the page that failed. */
+int zio__fill(struct zio_tracker *tracker, const struct zio_uffd *uffd, uint64_t start,
+              uint64_t end, unsigned char *compose, uint64_t *filled);
 /* As zio__fill for every viewed page in the range. 0, or the code that stopped it. */
 int zio__fill_all(struct zio_tracker *tracker, uint64_t start, uint64_t end);
 /* Makes the pages [start, end) missing where they are not viewed already, registering

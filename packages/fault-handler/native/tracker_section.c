@@ -140,6 +140,16 @@ bool zio__drain_timed(struct zio_tracker *tracker, uint64_t timeout_ns) {
     return drained;
 }
 
+/* The program closed the descriptor's number, or put a file of its own there. The handler still has
+ * it in its own table. ZIO_EAGAIN: somebody starts, stops or forks at this moment. */
+static int regain(struct zio_tracker *tracker) {
+    if (!zio_lock_exclusive_timed(&tracker->lifecycle, 0))
+        return ZIO_EAGAIN;
+    int code = zio__regain_descriptor(tracker);
+    zio_unlock_exclusive(&tracker->lifecycle);
+    return code;
+}
+
 bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_stripes shared,
                 zio_stripes exclusive, bool patient) {
     if (atomic_load_explicit(&tracker->state, memory_order_acquire) != ZIO_TRACKER_ACTIVE ||
@@ -167,8 +177,15 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
             most = FORK_ATTEMPTS;
         if (ended || (forking && attempt >= FORK_ATTEMPTS))
             break;
-        if (code == ZIO_EBADF)
-            break;
+        if (code == ZIO_EBADF) {
+            code = regain(tracker);
+            if (code == 0)
+                continue;
+            if (code != ZIO_EAGAIN) {
+                code = ZIO_EBADF;
+                break;
+            }
+        }
         if (code != 0 && !patient)
             break;
         if (code != 0 || forking)

@@ -6,9 +6,10 @@
 /* The descriptor number may meanwhile name another file of the program: ENOTTY, or
  * whatever its driver says, means the same as a closed number. */
 static int run_ioctl(const struct zio_uffd *uffd, unsigned long request, void *argument) {
-    if (uffd->fd < 0)
+    int fd = __atomic_load_n(&uffd->fd, __ATOMIC_RELAXED); /* see zio_uffd_set_number */
+    if (fd < 0)
         return ZIO_EBADF;
-    long result = zio_syscall(SYS_ioctl, uffd->fd, request, argument);
+    long result = zio_syscall(SYS_ioctl, fd, request, argument);
     return result == -ENOTTY ? ZIO_EBADF : (int)result;
 }
 

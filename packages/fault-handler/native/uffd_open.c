@@ -2,8 +2,6 @@
  * the reason when none works. Runs in programs that know nothing of it: descriptors are
  * moved out of the way, nothing is printed, a failure leaves nothing behind. */
 #include <fcntl.h>
-#include <linux/stat.h>
-#include <sys/resource.h>
 
 #include <zio/syscall.h>
 #include <zio/uffd.h>
@@ -20,44 +18,29 @@
 static const uint64_t REQUIRED_FEATURES =
     UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP;
 
-/* Programs expect the lowest free number, and select() the ones below 1024; a table that
- * must grow far for us would make every fork dearer. */
-enum { PREFERRED_NUMBER = 960 };
-
-int zio__fd_move_away(int fd) {
-    struct rlimit limit = {0, 0};
-    zio_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
-    uint64_t wanted = PREFERRED_NUMBER;
-    if (limit.rlim_cur <= wanted)
-        wanted = limit.rlim_cur / 4 * 3;
-    long moved = -1;
-    if (wanted > 3)
-        moved = zio_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, wanted);
-    if (moved < 0 && fd <= 2)
-        moved = zio_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
-    if (moved < 0 && fd > 2)
-        return fd;
-    zio_syscall(SYS_close, fd);
-    return moved < 0 ? -EMFILE : (int)moved;
-}
-
-/* 0 when there is no identity to be had. */
-static uint64_t identity_of(int fd) {
-    struct statx status;
-    if (fd < 0 ||
-        zio_syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &status) < 0)
-        return 0;
-    /* Not only the inode: on kernels where all anonymous files share one. */
-    return status.stx_ino ^ (uint64_t)status.stx_dev_major << 48 ^
-           (uint64_t)status.stx_dev_minor << 32;
-}
-
 bool zio_uffd_is_ours(const struct zio_uffd *uffd) {
     if (uffd->fd < 0)
         return false;
     if (zio_uffd_probe(uffd) == ZIO_EBADF)
         return false;
-    return identity_of(uffd->fd) == uffd->identity;
+    return zio__descriptor_identity(uffd->fd) == uffd->identity;
+}
+
+bool zio_uffd_owns_device(const struct zio_uffd *uffd) {
+    return uffd->device_fd >= 0 && uffd->device_identity != 0 &&
+           zio__descriptor_identity(uffd->device_fd) == uffd->device_identity;
+}
+
+int zio_uffd_leave_number(struct zio_uffd *uffd, int number) {
+    bool device = number == uffd->device_fd && zio_uffd_owns_device(uffd);
+    if (!device && !(number == uffd->fd && zio_uffd_is_ours(uffd)))
+        return 0;
+    int fd = zio__fd_copy_away(number);
+    if (device)
+        uffd->device_fd = fd < 0 ? -1 : fd;
+    else if (fd >= 0)
+        zio_uffd_set_number(uffd, fd);
+    return fd < 0 ? fd : 0;
 }
 
 /* Asks for less and less: a kernel before 5.20 or so refuses a request with a feature it
@@ -102,7 +85,7 @@ static int adopt(struct zio_uffd *uffd, long fd, int *open_error, int *api_error
     uffd->fd = (int)fd;
     *api_error = negotiate(uffd);
     if (*api_error == 0) {
-        uffd->identity = identity_of(uffd->fd);
+        uffd->identity = zio__descriptor_identity(uffd->fd);
         return 0;
     }
     zio_syscall(SYS_close, fd);
@@ -112,32 +95,34 @@ static int adopt(struct zio_uffd *uffd, long fd, int *open_error, int *api_error
 
 static int new_from_device(struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
     long fd = zio_syscall(SYS_ioctl, uffd->device_fd, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
-    /* The program may have put another file under the kept number. */
-    if (fd == -ENOTTY)
-        fd = -EBADF;
     return adopt(uffd, fd, &reason->device_error, &reason->api_error);
 }
 
-static int open_device(void) {
+static int open_device(struct zio_uffd *uffd) {
     long device = zio_syscall(SYS_openat, AT_FDCWD, "/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-    return device < 0 ? (int)device : zio__fd_move_away((int)device);
+    if (device >= 0)
+        device = zio__fd_move_away((int)device);
+    if (device < 0)
+        return (int)device;
+    if (uffd->device_fd >= 0)
+        zio_syscall(SYS_close, uffd->device_fd);
+    uffd->device_fd = (int)device;
+    uffd->device_identity = zio__descriptor_identity((int)device);
+    return 0;
+}
+
+/* The program may have closed the kept number or put another file there. */
+static bool has_device(struct zio_uffd *uffd) {
+    if (!zio_uffd_owns_device(uffd))
+        uffd->device_fd = -1;
+    return uffd->device_fd >= 0;
 }
 
 static int open_by_device(struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
-    if (uffd->device_fd >= 0) {
-        if (new_from_device(uffd, reason) == 0)
-            return 0;
-        if (reason->device_error == -EBADF)
-            uffd->device_fd = -1;
-    }
-    int device = open_device();
-    if (device < 0)
-        return reason->device_error = device;
-    if (uffd->device_fd >= 0)
-        zio_syscall(SYS_close, uffd->device_fd);
-    uffd->device_fd = device;
-    reason->device_error = 0;
-    return new_from_device(uffd, reason);
+    if (has_device(uffd) && new_from_device(uffd, reason) == 0)
+        return 0;
+    reason->device_error = open_device(uffd);
+    return reason->device_error ? reason->device_error : new_from_device(uffd, reason);
 }
 
 static int open_by_syscall(struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
@@ -224,14 +209,17 @@ static int open_anyhow(struct zio_uffd *uffd, struct zio_uffd_reason *reason) {
     return open_by_syscall(uffd, reason);
 }
 
-int zio_uffd_open(struct zio_uffd *uffd, int device_fd, uint32_t disabled,
+int zio_uffd_open(struct zio_uffd *uffd, const struct zio_uffd *kept, uint32_t disabled,
                   struct zio_uffd_reason *reason) {
     struct zio_uffd_reason unwanted;
     if (!reason)
         reason = &unwanted;
     reason->device_error = reason->syscall_error = reason->api_error = 0;
     reason->text[0] = '\0';
-    *uffd = (struct zio_uffd){.fd = -1, .device_fd = device_fd, .disabled = disabled};
+    *uffd = (struct zio_uffd){.fd = -1,
+                              .device_fd = kept ? kept->device_fd : -1,
+                              .device_identity = kept ? kept->device_identity : 0,
+                              .disabled = disabled};
     int code = open_anyhow(uffd, reason);
     if (code != 0)
         explain(uffd, reason);
@@ -239,12 +227,8 @@ int zio_uffd_open(struct zio_uffd *uffd, int device_fd, uint32_t disabled,
 }
 
 void zio_uffd_keep_device(struct zio_uffd *uffd) {
-    if (uffd->device_fd >= 0 ||
-        (uffd->disabled & (ZIO_FEATURE_USERFAULTFD | ZIO_FEATURE_DEVICE)))
-        return;
-    int device = open_device();
-    if (device >= 0)
-        uffd->device_fd = device;
+    if (!has_device(uffd) && !(uffd->disabled & (ZIO_FEATURE_USERFAULTFD | ZIO_FEATURE_DEVICE)))
+        open_device(uffd);
 }
 
 void zio_uffd_close(struct zio_uffd *uffd) {

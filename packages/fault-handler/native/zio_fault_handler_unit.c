@@ -3,6 +3,7 @@
  * inside them. A test compares this list with the directory.
  */
 #include "clone.c"
+#include "descriptor.c"
 #include "fault_handler_version.c"
 #include "features.c"
 #include "handler.c"

@@ -1,4 +1,5 @@
-// Traps 6 and 7, case 19: neither a thread nor a descriptor shows (victims/hidden_thread.c, descriptors.c).
+// Traps 6 and 7, case 19: neither a thread nor a descriptor shows (victims/hidden_thread.c, descriptors.c,
+// descriptor_numbers.c).
 import { describeVictim } from "./support/both-ways.js";
 
 describeVictim("hidden_thread", {
@@ -26,4 +27,23 @@ describeVictim("descriptors", {
   "dup2 over every number leaves the views": "dup2-over-all",
   "descriptors run out at the same number": { args: ["exhausted"], expectElision: false },
   "under a low limit the program has all descriptors of it": "limited-at-start",
+});
+
+describeVictim("descriptor_numbers", {
+  "another file may be put under every number, and elision goes on": {
+    args: ["replaced"],
+    expectElision: { elided: 40 * 192 * 1024 },
+  },
+  "what the program did not open it cannot copy": "copied",
+  "every number may be closed in every way, and elision goes on": {
+    args: ["closed"],
+    expectElision: { elided: 40 * 192 * 1024 },
+  },
+  "a listing of what is open shows the program's own": "listed",
+  "the program's own descriptors may take every number": "reused",
+  "the limit is reached at the same number, and elision goes on": {
+    args: ["at-the-limit"],
+    expectElision: { elided: 9 * 192 * 1024 },
+  },
+  "numbers may be closed and replaced while other threads do IO": "in-threads",
 });

@@ -88,6 +88,10 @@ int zio_handler_start(struct zio_handler *handler, struct zio_uffd *uffd,
  * is returned. 0: no thread runs any more, the kernel has forgotten it. With a full queue
  * it waits until somebody consumes. */
 int zio_handler_stop(struct zio_handler *handler);
+/* Where the program has closed the descriptor's number or put another file there, takes the
+ * descriptor back from the thread, which goes on under its own number (Linux 6.9). 0: uffd->fd is
+ * ours. Nobody else may start, stop or regain meanwhile. */
+int zio_handler_regain(struct zio_handler *handler);
 /* Unregisters the doorbell and unmaps the memory of a stopped handler; call it before
  * zio_uffd_close. */
 void zio_handler_destroy(struct zio_handler *handler);

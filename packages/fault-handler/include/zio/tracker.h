@@ -53,6 +53,7 @@
     X(too_many_pieces, "fallbacks.too-many-pieces", ZIO_STATS_COUNTER)                             \
     X(overlap, "fallbacks.overlap", ZIO_STATS_COUNTER)                                             \
     X(descriptor_lost, "fallbacks.descriptor-lost", ZIO_STATS_COUNTER)                             \
+    X(descriptor_regained, "fallbacks.descriptor-regained", ZIO_STATS_COUNTER)                     \
     X(short_input, "fallbacks.short-input", ZIO_STATS_COUNTER)                                     \
     X(descriptor_kind, "fallbacks.descriptor-kind", ZIO_STATS_COUNTER)                             \
     X(backed_off, "fallbacks.backed-off", ZIO_STATS_COUNTER)
@@ -101,6 +102,7 @@ struct zio_tracker {
     struct zio_view_map map;
     struct zio_origin_pool pool;
     struct zio_uffd uffd;
+    struct zio_uffd served; /* the handler's: the number in its own descriptor table stays */
     struct zio_uffd_reason reason;
     struct zio_handler handler;
     bool handler_runs;
@@ -262,6 +264,11 @@ void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors
 /* Ends everything for good in this process: every view becomes memory, the handler ends, the
  * descriptor is closed. For programs about to run under limits that we would break. */
 void zio_tracker_shut_down(struct zio_tracker *tracker);
+/* Whether a descriptor number is one of ours at this moment: false after the program put another
+ * file there. The caller has compared it with uffd.fd and uffd.device_fd first: this is dear. */
+bool zio_tracker_owns_number(const struct zio_tracker *tracker, int number);
+/* The program is about to put another file under a number of ours: we go on under another one. */
+void zio_tracker_leave_number(struct zio_tracker *tracker, int number);
 /* mlockall(2) has locked our scratch pages as well; eviction tells locked memory by the
  * difference. Call after it. */
 void zio_tracker_after_mlockall(struct zio_tracker *tracker);

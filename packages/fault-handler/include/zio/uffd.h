@@ -76,6 +76,7 @@ struct zio_uffd {
     uint64_t features;   /* negotiated with UFFDIO_API */
     uint32_t disabled;   /* mask of enum zio_kernel_feature */
     uint64_t identity;   /* inode of fd: tells another file that took over the number */
+    uint64_t device_identity; /* of device_fd, likewise */
     bool can_move;       /* UFFDIO_MOVE offered and not masked */
     bool can_poison;     /* UFFDIO_POISON likewise */
     bool user_mode_only; /* set when only UFFD_USER_MODE_ONLY could be had: not usable for views */
@@ -87,11 +88,11 @@ struct zio_uffd_reason {
     char text[160];                             /* one line: "reason; fix" */
 };
 
-/* Tries device_fd if >= 0, then /dev/userfaultfd, then the system call; any failure leads
+/* Tries the device that `kept` holds (NULL: none; it may be `uffd` itself), then /dev/userfaultfd, then the system call; any failure leads
  * to the next way. Needs EVENT_REMAP, EVENT_REMOVE, EVENT_UNMAP; takes MOVE and THREAD_ID
  * when offered and not masked; refuses user-mode-only. Sets every field. Returns 0 or the
  * last error, with *reason (may be NULL) filled. The descriptor is O_NONBLOCK. */
-int zio_uffd_open(struct zio_uffd *uffd, int device_fd, uint32_t disabled,
+int zio_uffd_open(struct zio_uffd *uffd, const struct zio_uffd *kept, uint32_t disabled,
                   struct zio_uffd_reason *reason);
 /* Opens /dev/userfaultfd for a later zio_uffd_open, by this process or a child of it, which may not
  * be allowed to open it then. Sets device_fd only; a failure is silent. */
@@ -100,6 +101,16 @@ void zio_uffd_close(struct zio_uffd *uffd); /* closes fd (if still ours), keeps 
 /* True while the number `fd` still names our userfaultfd: the program may have closed it
  * and opened something else. One system call. */
 bool zio_uffd_is_ours(const struct zio_uffd *uffd);
+/* The same of device_fd. */
+bool zio_uffd_owns_device(const struct zio_uffd *uffd);
+/* The descriptor is under this number now. Others may be in the middle of an ioctl, which then
+ * fails with ZIO_EBADF or had the old number, still open, in time. */
+static inline void zio_uffd_set_number(struct zio_uffd *uffd, int fd) {
+    __atomic_store_n(&uffd->fd, fd, __ATOMIC_RELAXED);
+}
+/* Gives descriptors that are ours new numbers where they stand under `number`, which the program is
+ * about to use for another file. The old number stays open. 0, or a negative code. */
+int zio_uffd_leave_number(struct zio_uffd *uffd, int number);
 /* In a forked child: closes the inherited descriptor if the number is still ours, and sets
  * fd = -1; device_fd is kept for the child's own zio_uffd_open. */
 void zio_uffd_abandon(struct zio_uffd *uffd);

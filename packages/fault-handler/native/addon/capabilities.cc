@@ -12,7 +12,7 @@ Napi::Value Capabilities(const Napi::CallbackInfo &info) {
     zio_uffd uffd;
     zio_uffd_reason reason;
     const uint32_t disabled = info[0].As<Napi::Number>().Uint32Value();
-    const int code = zio_uffd_open(&uffd, -1, disabled, &reason);
+    const int code = zio_uffd_open(&uffd, nullptr, disabled, &reason);
 
     Napi::Object result = Napi::Object::New(env);
     result.Set("code", code);

@@ -162,7 +162,7 @@ static void close_engine(void) {
 
 static int open_engine(uint32_t disabled) {
     static const struct zio_handler_ops ops = {.fault = serve_fault, .drain = ignore_events};
-    int code = zio_uffd_open(&engine.uffd, -1, disabled, NULL);
+    int code = zio_uffd_open(&engine.uffd, NULL, disabled, NULL);
     if (code != 0)
         return code;
     code = zio_slab_init(&engine.nodes, zio_view_tree_node_bytes(), 8);

@@ -247,7 +247,7 @@ static void thread_follows_setuid(void) {
         SKIP("no /dev/userfaultfd");
     struct zio_uffd next;
     struct zio_uffd_reason reason;
-    CHECK_EQ(zio_uffd_open(&next, zone.uffd.device_fd, 0, &reason), 0);
+    CHECK_EQ(zio_uffd_open(&next, &zone.uffd, 0, &reason), 0);
 }
 
 static atomic_int signals_in_handler;
@@ -316,11 +316,10 @@ static void child_of_fork_starts_its_own(void) {
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
-        int device = zone.uffd.device_fd;
         zio_handler_after_fork(&zone.handler);
         zio_uffd_abandon(&zone.uffd);
         CHECK_EQ(zone.uffd.fd, -1);
-        CHECK_EQ(zio_uffd_open(&zone.uffd, device, 0, NULL), 0);
+        CHECK_EQ(zio_uffd_open(&zone.uffd, &zone.uffd, 0, NULL), 0);
         CHECK_EQ(zio_uffd_register(&zone.uffd, (uintptr_t)zone.base, zone.bytes), 0);
         zone_start();
         CHECK(zone_matches(0, 16));

@@ -29,7 +29,7 @@ static void survives_a_filter(long number, uint32_t action) {
     require_userfaultfd(&uffd, 0);
     install_filter(number, action);
     struct zio_uffd next;
-    CHECK_EQ(zio_uffd_open(&next, -1, ZIO_FEATURE_DEVICE, &reason), ZIO_EPERM);
+    CHECK_EQ(zio_uffd_open(&next, NULL, ZIO_FEATURE_DEVICE, &reason), ZIO_EPERM);
     CHECK(strstr(reason.text, "seccomp"));
     CHECK_EQ(waitpid(-1, NULL, __WALL), -1); /* no child is left for the program to find */
     CHECK_EQ(errno, ECHILD);
@@ -67,7 +67,7 @@ static void harmless_filter_changes_nothing(void) {
     require_userfaultfd(&uffd, 0);
     install_filter(SYS_swapon, SECCOMP_RET_KILL_PROCESS);
     double start = now_ms();
-    CHECK_EQ(zio_uffd_open(&zone.uffd, -1, 0, &reason), 0);
+    CHECK_EQ(zio_uffd_open(&zone.uffd, NULL, 0, &reason), 0);
     printf("opening under a filter: %.0f us\n", (now_ms() - start) * 1e3);
     CHECK_EQ(waitpid(-1, NULL, __WALL), -1);
     CHECK_EQ(zio_handler_start(&zone.handler, &zone.uffd, &zone_ops), 0);

@@ -70,7 +70,7 @@ static const struct zio_handler_ops zone_ops = {
 
 static inline void require_userfaultfd(struct zio_uffd *uffd, uint32_t disabled) {
     struct zio_uffd_reason reason;
-    if (zio_uffd_open(uffd, -1, disabled, &reason) != 0)
+    if (zio_uffd_open(uffd, NULL, disabled, &reason) != 0)
         SKIP("no userfaultfd: %s", reason.text);
 }
 

@@ -5,6 +5,7 @@
 #ifndef ZIO_HOOK_TABLE_H
 #define ZIO_HOOK_TABLE_H
 
+#include <dirent.h>
 #include <sched.h>
 #include <stddef.h>
 #include <sys/resource.h>
@@ -88,6 +89,13 @@
   X(REQUIRED, int,   unshare,   (int)) \
   X(REQUIRED, int,   setns,     (int, int)) \
   X(REQUIRED, int,   close,     (int)) \
+  X(REQUIRED, int,   dup2,      (int, int)) \
+  X(REQUIRED, int,   dup3,      (int, int, int)) \
+  X(OPTIONAL, int,   close_range, (unsigned, unsigned, int)) \
+  X(OPTIONAL, void,  closefrom, (int)) \
+  X(REQUIRED, struct dirent *,   readdir,   (DIR *)) \
+  X(REQUIRED, struct dirent64 *, readdir64, (DIR *)) \
+  X(OPTIONAL, ssize_t, getdents64, (int, void *, size_t)) \
   X(REQUIRED, int,   prctl,     (int, ...)) \
   X(REQUIRED, ssize_t, vmsplice, (int, const struct iovec *, size_t, unsigned)) \
   X(REQUIRED, int,   setrlimit,   (__rlimit_resource_t, const struct rlimit *)) \

@@ -97,13 +97,3 @@ ZIO_FOLLOWED(setgroups, (size_t count, const gid_t *groups), (count, groups))
 
 ZIO_ALONE(unshare, (int flags), (flags))
 ZIO_ALONE(setns, (int fd, int kind), (fd, kind))
-
-/* What the program did not open it cannot close; a daemon closes every number there is. */
-ZIO_EXPORT int close(int fd) {
-    if (fd >= 0 && (fd == zio__tracker.uffd.fd || fd == zio__tracker.uffd.device_fd) &&
-        zio_tracker_is_owner(&zio__tracker)) {
-        errno = EBADF;
-        return -1;
-    }
-    return ZIO_REAL(close)(fd);
-}

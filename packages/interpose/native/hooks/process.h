@@ -3,11 +3,18 @@
 #define ZIO_HOOKS_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Around whatever makes a process with a copy of our memory: as pthread_atfork's handlers, which
  * glibc runs for fork(3) only. */
 void zio__before_fork(void);
 void zio__after_fork(bool child, bool shares_descriptors);
+
+/* Whether a descriptor number is one of ours, which for the program does not exist. */
+bool zio__owns_number(int fd);
+
+/* getdents64(2) without our descriptors: bytes, or -errno. */
+long zio__list_directory(int directory, void *buffer, size_t room);
 
 /* Before a seccomp filter is installed. */
 void zio__before_seccomp(void);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 #include <zio/syscall.h>
 
 #include "../instance.h"
@@ -67,6 +68,20 @@ ZIO_EXPORT long syscall(long number, ...) {
         return pkey_mprotect((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3]);
     case SYS_mremap:
         return (long)mremap((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
+    case SYS_close:
+        if (zio__owns_number((int)a[0]))
+            return as_libc(-EBADF);
+        break;
+    case SYS_getdents64:
+        return as_libc(zio__list_directory((int)a[0], (void *)a[1], (size_t)a[2]));
+    case SYS_close_range:
+        return close_range((unsigned)a[0], (unsigned)a[1], (int)a[2]);
+#ifdef SYS_dup2
+    case SYS_dup2:
+        return dup2((int)a[0], (int)a[1]);
+#endif
+    case SYS_dup3:
+        return dup3((int)a[0], (int)a[1], (int)a[2]);
     case SYS_unshare:
         return unshare((int)a[0]);
     case SYS_setns:
