@@ -41,6 +41,12 @@ static inline uint64_t zio__view_end(const struct zio_view *view) {
     return view->start + view->length;
 }
 
+static inline void zio__note(struct zio_tracker *tracker, struct zio_tracker_holds *holds,
+                             struct zio_origin *const *origins, int count) {
+    if (tracker->ledger.note)
+        tracker->ledger.note(tracker->ledger.context, holds, origins, count);
+}
+
 /* A locked section: signals blocked, stripes locked, every event known that matters. */
 struct zio__section {
     uint64_t signals;

@@ -13,6 +13,7 @@ struct pass {
     struct zio_tracker *tracker;
     struct zio__section section;
     bool sharing; /* the bytes are shown elsewhere too */
+    struct zio_tracker_holds holds;
     int refusals;
     int count, deferred_count;
     uint64_t placed;                        /* bytes that became views */
@@ -42,6 +43,7 @@ static uint64_t bytes_of(const struct zio_view *view, uint64_t at) {
 static void pass_init(struct pass *pass, struct zio_tracker *tracker, bool sharing) {
     pass->tracker = tracker;
     pass->sharing = sharing;
+    pass->holds = (struct zio_tracker_holds){0};
     pass->refusals = ZIO__REFUSALS;
     pass->count = pass->deferred_count = 0;
     pass->placed = 0;
@@ -123,13 +125,25 @@ static void run_deferred(struct pass *pass) {
     }
 }
 
-static void hold_views(const struct pass *pass) {
+/* In the section that found them: a handler may come the moment it ends, and not return. */
+static void hold_views(struct pass *pass) {
+    struct zio_origin *held[ZIO__PASS_VIEWS];
+    int count = 0;
     for (int i = 0; i < pass->count; i++)
-        if (pass->views[i].handle)
-            zio_origin_hold(zio__origin(pass->views[i].handle));
+        if (pass->views[i].handle) {
+            held[count] = zio__origin(pass->views[i].handle);
+            zio_origin_hold(held[count++]);
+        }
+    zio__note(pass->tracker, &pass->holds, held, count);
 }
 
-static void release_views(const struct pass *pass) {
+static void forget_holds(struct pass *pass) {
+    if (pass->tracker->ledger.forget)
+        pass->tracker->ledger.forget(pass->tracker->ledger.context, &pass->holds);
+}
+
+static void release_views(struct pass *pass) {
+    forget_holds(pass);
     for (int i = 0; i < pass->count; i++)
         if (pass->views[i].handle)
             zio_origin_release(zio__origin(pass->views[i].handle));
@@ -309,7 +323,11 @@ static bool save_holes(struct pass *pass, uint64_t from, uint64_t length, struct
         return false;
     if (holes->bytes == 0)
         return true;
+    uint64_t signals = zio_signals_block();
     holes->saved = zio_origin_acquire(&tracker->pool, holes->bytes);
+    if (holes->saved)
+        zio__note(tracker, &pass->holds, &holes->saved, 1);
+    zio_signals_restore(signals);
     if (!holes->saved) {
         zio_tracker_count(tracker, ZIO_COUNT_memory_limit, 1);
         return false;
@@ -360,6 +378,7 @@ static bool copy_overlapping_once(struct zio_tracker *tracker, uint64_t to, uint
         return false;
     if (!zio__begin(tracker, &pass.section, 0,
                     zio_view_map_stripes(from, length) | zio_view_map_stripes(to, length), false)) {
+        forget_holds(&pass);
         if (holes.saved)
             zio_origin_release(holes.saved);
         return false;
@@ -384,6 +403,7 @@ static bool copy_overlapping_once(struct zio_tracker *tracker, uint64_t to, uint
         release_views(&pass);
         count_elided(&pass);
     }
+    forget_holds(&pass);
     if (holes.saved)
         zio_origin_release(holes.saved);
     return pass.count > 0;

@@ -112,7 +112,8 @@ static int append_memory(uint64_t start, uint64_t end, struct iovec *iov,
 }
 
 int zio_tracker_translate(struct zio_tracker *tracker, const void *start, size_t length,
-                          struct iovec *iov, struct zio_origin **origins, int max) {
+                          struct iovec *iov, struct zio_origin **origins, int max,
+                          struct zio_tracker_holds *holds) {
     struct zio__section section;
     struct zio_view views[ZIO__PASS_VIEWS];
     uint64_t at = zio__address(start), end = at + length, translated = 0;
@@ -141,9 +142,13 @@ int zio_tracker_translate(struct zio_tracker *tracker, const void *start, size_t
             kept = count;
         at = stop;
     }
+    if (count > 0)
+        zio__note(tracker, holds, origins, count);
+    for (int i = 0; count < 0 && i < kept; i++)
+        if (origins[i])
+            zio_origin_release(origins[i]);
     zio__end(tracker, &section);
     if (count < 0) {
-        zio_tracker_release(origins, kept);
         zio_tracker_count(tracker, ZIO_COUNT_too_many_pieces, 1);
         return ZIO_EINVAL;
     }

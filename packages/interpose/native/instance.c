@@ -13,6 +13,7 @@
 #include "hooks/hook_table.h"
 #include "hooks/process.h"
 #include "kernel_storage.h"
+#include "ledger.h"
 #include "policy.h"
 #include "pushback.h"
 #include "thread_state.h"
@@ -177,6 +178,7 @@ __attribute__((constructor(101))) static void set_up(void) {
         return;
     }
     zio_origin_pool_use_memory(&zio__tracker.pool, &zio__origin_memory);
+    zio__tracker.ledger = zio__ledger;
     zio__policy_set_up();
     zio__thread_set_up();
     zio__stats_open();

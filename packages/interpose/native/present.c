@@ -4,8 +4,11 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include <zio/signals.h>
+
 #include "instance.h"
 #include "kernel_stack.h"
+#include "ledger.h"
 #include "redirect.h"
 
 enum { PIECES = 64, LEAST_BYTES = 4096 };
@@ -18,6 +21,7 @@ struct presentation {
     struct zio_origin **origins;
     int count, room;
     struct zio_origin *memory; /* that pieces and origins lie in, or NULL */
+    struct zio_tracker_holds holds;
 };
 
 static bool may_show_views(const struct iovec *piece) {
@@ -55,7 +59,7 @@ static int translate(struct presentation *shown, const struct zio_io_request *re
         if (may_show_views(piece))
             pieces = zio_tracker_translate(
                 &zio__tracker, piece->iov_base, piece->iov_len, shown->pieces + shown->count,
-                shown->origins + shown->count, shown->room - shown->count);
+                shown->origins + shown->count, shown->room - shown->count, &shown->holds);
         if (pieces > 0) {
             shown->count += pieces;
             translated += pieces;
@@ -68,7 +72,7 @@ static int translate(struct presentation *shown, const struct zio_io_request *re
 
 static void release(void *argument) {
     struct presentation *shown = argument;
-    zio_tracker_release(shown->origins, shown->count);
+    zio_tracker_release(&zio__tracker, shown->origins, shown->count, &shown->holds);
     if (shown->memory)
         zio_origin_release(shown->memory);
 }
@@ -94,14 +98,16 @@ static bool present_with(struct presentation *shown, int fd, const struct zio_io
 /* Long vectors are put together in an origin's memory: the stack may be a coroutine's. */
 static bool present_many(int fd, const struct zio_io_request *request, ssize_t *result) {
     size_t bytes = IOV_MAX * (sizeof(struct iovec) + sizeof(struct zio_origin *));
-    struct zio_origin *memory = zio_origin_acquire(&zio__tracker.pool, bytes);
-    if (!memory)
+    struct presentation shown = {.room = IOV_MAX};
+    uint64_t signals = zio_signals_block();
+    shown.memory = zio_origin_acquire(&zio__tracker.pool, bytes);
+    if (shown.memory)
+        zio__ledger.note(zio__ledger.context, &shown.holds, &shown.memory, 1);
+    zio_signals_restore(signals);
+    if (!shown.memory)
         return false;
-    struct presentation shown = {
-        .pieces = (struct iovec *)memory->data,
-        .origins = (struct zio_origin **)(memory->data + IOV_MAX * sizeof(struct iovec)),
-        .room = IOV_MAX,
-        .memory = memory};
+    shown.pieces = (struct iovec *)shown.memory->data;
+    shown.origins = (struct zio_origin **)(shown.memory->data + IOV_MAX * sizeof(struct iovec));
     return present_with(&shown, fd, request, result);
 }
 
@@ -111,6 +117,7 @@ bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_reques
         !any_may_show_views(request) || !zio__has_stack() ||
         (known != ZIO__SOCKET_DESCRIPTOR && !zio__kind_takes_pieces(fd, ZIO__OUTPUT)))
         return false;
+    zio__ledger_tidy();
     if (request->piece_count > PIECES / 2)
         return present_many(fd, request, result);
     struct iovec pieces[PIECES];

@@ -8,6 +8,7 @@
 #include <zio/syscall.h>
 
 #include "instance.h"
+#include "ledger.h"
 
 enum { SLOTS = 8, SAME_STACK_BYTES = 1 << 20, PAGE = 4096, LEAST_ORIGIN_BYTES = 64 << 10 };
 
@@ -49,6 +50,7 @@ static void thread_ends(void *value) {
     for (int i = 0; i < SLOTS; i++)
         if (ending->in_use[i].origin)
             give_up(&ending->in_use[i]);
+    zio__ledger_thread_ends();
     struct zio_origin *filling = atomic_exchange(&ending->filling, NULL);
     if (filling)
         stop_filling(filling);

@@ -81,6 +81,24 @@ struct zio_tracker_listener {
     void *context;
 };
 
+/* What a call holds while it copies or sends. It lies in a frame that lives as long as the holds,
+ * zeroed at first. */
+struct zio_tracker_holds {
+    uint64_t id; /* never twice in a thread; 0: nothing was noted */
+    uint32_t noted;
+};
+
+/* Whoever knows threads can keep account of holds, so that a call which never comes back (a handler
+ * left it by longjmp) does not hold for ever. `note` runs with signals blocked, in the section that
+ * took the holds; it may be called again with the same holder. `forget` runs before they are
+ * dropped. Functions may be NULL. */
+struct zio_tracker_ledger {
+    void (*note)(void *context, struct zio_tracker_holds *holder, struct zio_origin *const *origins,
+                 int count);
+    void (*forget)(void *context, struct zio_tracker_holds *holder);
+    void *context;
+};
+
 enum { ZIO_TRACKER_SELF_EVENTS = 16, ZIO_TRACKER_STREAMS = 8 };
 
 struct zio_fault_stream {
@@ -134,6 +152,7 @@ struct zio_tracker {
 
     struct zio_stats_counter *counters;   /* ZIO_COUNTER_COUNT entries */
     struct zio_tracker_listener listener; /* functions may be NULL */
+    struct zio_tracker_ledger ledger;
 };
 
 enum { ZIO_TRACKER_ZEROS_BYTES = 256 << 10 };
@@ -240,13 +259,17 @@ bool zio_tracker_relieve(struct zio_tracker *tracker);
 void zio_tracker_compact_if_grown(struct zio_tracker *tracker);
 
 /* Output: describes [start, +length) by at most max pieces of origins and program memory,
- * appended to iov. A hold is taken for each origin piece (origins[i], or NULL) and must be
- * dropped with zio_tracker_release. Returns the number of pieces, 0 when the range has no
+ * appended to iov. A hold is taken for each origin piece (origins[i], or NULL), noted in *holds, and
+ * must be dropped with zio_tracker_release. Returns the number of pieces, 0 when the range has no
  * view (nothing was written), or ZIO_EINVAL when max did not suffice or the map was
  * changing: the caller then uses the memory itself, which is always right. */
 int zio_tracker_translate(struct zio_tracker *tracker, const void *start, size_t length,
-                          struct iovec *iov, struct zio_origin **origins, int max);
-static inline void zio_tracker_release(struct zio_origin **origins, int count) {
+                          struct iovec *iov, struct zio_origin **origins, int max,
+                          struct zio_tracker_holds *holds);
+static inline void zio_tracker_release(struct zio_tracker *tracker, struct zio_origin **origins,
+                                       int count, struct zio_tracker_holds *holds) {
+    if (tracker->ledger.forget)
+        tracker->ledger.forget(tracker->ledger.context, holds);
     for (int i = 0; i < count; i++)
         if (origins[i])
             zio_origin_release(origins[i]);

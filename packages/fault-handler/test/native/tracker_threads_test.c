@@ -234,7 +234,8 @@ static void change(struct buffer *buffer, struct chooser *chooser) {
 static void translate(const struct buffer *buffer) {
     struct iovec pieces[64];
     struct zio_origin *origins[64];
-    int found = zio_tracker_translate(&tracker, buffer->at, BYTES, pieces, origins, 64);
+    struct zio_tracker_holds holds = {0};
+    int found = zio_tracker_translate(&tracker, buffer->at, BYTES, pieces, origins, 64, &holds);
     if (found <= 0)
         return;
     size_t at = 0;
@@ -245,7 +246,7 @@ static void translate(const struct buffer *buffer) {
         at += pieces[i].iov_len;
     }
     CHECK_EQ(at, BYTES);
-    zio_tracker_release(origins, found);
+    zio_tracker_release(&tracker, origins, found, &holds);
 }
 
 static void look(const struct buffer *buffer, struct chooser *chooser) {

@@ -6,6 +6,7 @@
 
 #include "../boot.h"
 #include "../instance.h"
+#include "../ledger.h"
 #include "hook_table.h"
 
 void __chk_fail(void) __attribute__((noreturn));
@@ -16,14 +17,15 @@ enum { PIECES = 24 };
 static bool copy_from_origins(unsigned char *to, const void *from, size_t length) {
     struct iovec pieces[PIECES];
     struct zio_origin *origins[PIECES];
-    int count = zio_tracker_translate(&zio__tracker, from, length, pieces, origins, PIECES);
+    struct zio_tracker_holds holds = {0};
+    int count = zio_tracker_translate(&zio__tracker, from, length, pieces, origins, PIECES, &holds);
     if (count <= 0)
         return false;
     for (int i = 0; i < count; i++) {
         zio__real.memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
         to += pieces[i].iov_len;
     }
-    zio_tracker_release(origins, count);
+    zio_tracker_release(&zio__tracker, origins, count, &holds);
     return true;
 }
 
@@ -41,6 +43,7 @@ static void *copy(void *to, const void *from, size_t length) {
     if ((from_views || zio_tracker_may_hold(&zio__tracker, to, length)) && !zio__has_stack())
         return zio__real.memmove(to, from, length);
     if (from_views) {
+        zio__ledger_tidy();
         if (zio_tracker_copy(&zio__tracker, to, from, length))
             return to;
         if (!overlaps(to, from, length)) {
