@@ -167,6 +167,8 @@ __attribute__((constructor(101))) static void set_up(void) {
     zio__resolve_real();
     check_allocator();
     zio__settings_read(&zio__settings);
+    if (!zio__settings.follow)
+        zio__leave_environment();
     if (zio__missing_real() || zio__settings.policy == ZIO_POLICY_OFF) {
         turn_off(zio__missing_real() ? "unavailable: libc lacks a required function" : "off");
         return;

@@ -22,10 +22,18 @@ struct zio__settings {
     const char *stats;     /* a directory, or NULL */
     const char *log;       /* a file, "stderr", or NULL */
     uint32_t disabled;     /* enum zio_kernel_feature */
+    bool follow;           /* programs that this one executes are under zIO too */
 };
 
 /* Reads the environment; a value that makes no sense is replaced by its default. */
 void zio__settings_read(struct zio__settings *settings);
+
+/* A quarter of what the cgroup allows or the machine has, in bytes. */
+uint64_t zio__default_memory_limit(void);
+
+/* Takes the library and its settings out of the environment, in place: what this program executes
+ * is not under zIO. From the constructor, before there can be a second thread. */
+void zio__leave_environment(void);
 
 extern struct zio__settings zio__settings;
 extern struct zio_tracker zio__tracker;

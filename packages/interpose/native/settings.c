@@ -2,9 +2,7 @@
  * bad value is reported, so that a daemon's children write nothing. */
 #include "instance.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <zio/syscall.h>
 
 static bool same(const char *a, const char *b) {
     while (*a && *a == *b)
@@ -70,6 +68,11 @@ static const char *read_path(const char *name, char *copy) {
     return copy;
 }
 
+static bool read_flag(const char *name, bool fallback) {
+    const char *text = getenv(name);
+    return text && same(text, "yes") ? true : text && same(text, "no") ? false : fallback;
+}
+
 static uint32_t read_list(const char *name) {
     const char *text = getenv(name);
     size_t bad;
@@ -77,43 +80,6 @@ static uint32_t read_list(const char *name) {
         return 0;
     long mask = zio_kernel_features_parse(text, &bad);
     return mask > 0 ? (uint32_t)mask : 0;
-}
-
-/* The number in a small file such as a cgroup's memory.max, or 0. */
-static uint64_t read_number(const char *path) {
-    char text[64];
-    uint64_t value = 0;
-    long fd = zio_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    long length = zio_syscall(SYS_read, fd, text, sizeof text - 1);
-    zio_syscall(SYS_close, fd);
-    for (long i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++)
-        value = value * 10 + (uint64_t)(text[i] - '0');
-    return value;
-}
-
-/* A quarter of what the machine has or the cgroup allows. */
-static uint64_t default_memory_limit(void) {
-    struct {
-        long uptime;
-        unsigned long loads[3], total, free, shared, buffer, total_swap, free_swap;
-        unsigned short processes, pad;
-        unsigned long total_high, free_high;
-        unsigned unit;
-        char reserved[64];
-    } info;
-    uint64_t memory = UINT64_C(1) << 30;
-    if (zio_syscall(SYS_sysinfo, &info) == 0)
-        memory = (uint64_t)info.total * info.unit;
-    const char *const limits[] = {"/sys/fs/cgroup/memory.max",
-                                  "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        uint64_t limit = read_number(limits[i]);
-        if (limit > 0 && limit < memory)
-            memory = limit;
-    }
-    return memory / 4;
 }
 
 void zio__settings_read(struct zio__settings *settings) {
@@ -124,11 +90,12 @@ void zio__settings_read(struct zio__settings *settings) {
 #define READ_PATH(field, name, fallback, least, most)                                              \
     static char field##_copy[ZIO__PATH_BYTES];                                                     \
     settings->field = read_path(name, field##_copy);
+#define READ_FLAG(field, name, fallback, least, most) settings->field = read_flag(name, fallback);
 #define READ_LIST(field, name, fallback, least, most) settings->field##d = read_list(name);
 #define READ(field, name, kind, fallback, least, most)                                             \
     READ_##kind(field, name, fallback, least, most)
     ZIO_CONFIG(READ)
 #undef READ
     if (settings->memory_limit == 0)
-        settings->memory_limit = default_memory_limit();
+        settings->memory_limit = zio__default_memory_limit();
 }

@@ -41,6 +41,7 @@ function cRow(variable) {
     enum: () => [cConstant(variable, variable.default), "0", `${variable.values.length - 1}`],
     list: () => ["0", "0", "0"],
     path: () => ["0", "0", "0"],
+    flag: () => [variable.default === "yes" ? "1" : "0", "0", "1"],
   }[type]();
   return `  X(${[identifier, `"${name}"`, type.toUpperCase(), ...bounds].join(", ")})`;
 }
@@ -69,8 +70,8 @@ ${variables
   .map(cEnum)
   .join("\n")}
 /* Every setting: X(identifier, "ZIO_NAME", kind, default, min, max) with the kinds SIZE (bytes; the text may end in
- * K, M or G), ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas) and PATH. A size equal to the default is
- * valid even outside [min, max]. LIST and PATH have no default: 0. */
+ * K, M or G), ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), PATH and FLAG (yes or no). A size equal to
+ * the default is valid even outside [min, max]. LIST and PATH have no default: 0. */
 #define ZIO_CONFIG(X) \\
 ${variables.map(cRow).join(" \\\n")}
 /* clang-format on */
@@ -85,7 +86,13 @@ const property = ({ property, identifier, type }) =>
 
 const propertyType = ({ type, values }) => {
   const words = values?.map(({ word }) => `"${word}"`).join(" | ");
-  return { size: () => "number", path: () => "string", enum: () => words, list: () => `(${words})[]` }[type]();
+  return {
+    size: () => "number",
+    path: () => "string",
+    enum: () => words,
+    list: () => `(${words})[]`,
+    flag: () => "boolean",
+  }[type]();
 };
 
 function typeScriptTable(variables) {
@@ -115,8 +122,11 @@ export const configTable = ${JSON.stringify(rows, null, 2)} as const satisfies r
 function limits({ type, min, max, values }) {
   if (type === "size") return `size, ${min} to ${max}`;
   if (type === "enum") return `one of ${values.map(({ word }) => `\`${word}\``).join(", ")}`;
+  if (type === "flag") return "`yes` or `no`";
   return type === "list" ? "words separated by commas" : type;
 }
+
+const optionOf = ({ option, placeholder }) => (placeholder ? `--${option} <${placeholder}>` : `--${option}`);
 
 function wordTable({ name, values }) {
   return `## ${name}
@@ -130,7 +140,7 @@ ${values.map(({ word, meaning }) => `| \`${word}\` | ${meaning} |`).join("\n")}
 function documentation(variables) {
   const rows = variables.map(
     (variable) =>
-      `| \`${variable.name}\` | \`--${variable.option} <${variable.placeholder}>\` | ${limits(variable)} | ${
+      `| \`${variable.name}\` | \`${optionOf(variable)}\` | ${limits(variable)} | ${
         variable.default ? `\`${variable.default}\`` : "unset"
       } | ${variable.meaning} |`,
   );

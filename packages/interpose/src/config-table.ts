@@ -12,6 +12,8 @@ export interface Settings {
   memoryLimitBytes?: number | undefined;
   /** `ZIO_STATS`: An existing directory that gets one counters page per process, kept after exit; unset, the pages lie in a private directory of the user, `/dev/shm/zio-<uid>`, and go at exit. */
   statsDirectory?: string | undefined;
+  /** `ZIO_FOLLOW`: Whether programs that this one executes are under zIO too; `no` takes zIO out of the environment when the program starts. */
+  follow?: boolean | undefined;
   /** `ZIO_LOG`: A file to append messages of the library to, or `stderr`; unset, the library is silent. */
   logPath?: string | undefined;
   /** `ZIO_DISABLE`: Kernel features to do without, separated by commas. */
@@ -82,6 +84,15 @@ export const configTable = [
     "default": "",
     "meaning": "An existing directory that gets one counters page per process, kept after exit; unset, the pages lie in a private directory of the user, `/dev/shm/zio-<uid>`, and go at exit.",
     "optionMeaning": "Write the counters of the whole process tree to this file as JSON when the command ends."
+  },
+  {
+    "name": "ZIO_FOLLOW",
+    "identifier": "follow",
+    "option": "no-follow",
+    "type": "flag",
+    "default": "yes",
+    "meaning": "Whether programs that this one executes are under zIO too; `no` takes zIO out of the environment when the program starts.",
+    "property": "follow"
   },
   {
     "name": "ZIO_LOG",

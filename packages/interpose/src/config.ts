@@ -11,8 +11,9 @@ export interface ConfigVariable {
   readonly property: keyof Settings;
   /** The option of `zio run`, without its dashes. */
   readonly option: string;
-  readonly type: "enum" | "size" | "path" | "list";
-  readonly placeholder: string;
+  readonly type: "enum" | "size" | "path" | "list" | "flag";
+  /** Absent: the option stands alone, and says the opposite of the default. */
+  readonly placeholder?: string;
   /** Empty: unset. */
   readonly default: string;
   readonly meaning: string;
@@ -56,7 +57,7 @@ export function describeValues(variable: ConfigVariable): string {
   if (variable.type === "enum") return `one of ${words}`;
   if (variable.type === "list") return `a list, separated by commas, of ${words}`;
   if (variable.type === "size") return `a size from ${variable.min} to ${variable.max} (K, M and G are binary)`;
-  return "a path";
+  return variable.type === "flag" ? "yes or no" : "a path";
 }
 
 /** Why the library would not take `text`, as the end of a sentence that begins with the name; undefined where it does. */
@@ -66,6 +67,7 @@ export function problemWithValue(variable: ConfigVariable, text: string): string
     enum: () => words.includes(text),
     list: () => text === "" || text.split(",").every((word) => words.includes(word)),
     path: () => text !== "" && !text.includes("\0"),
+    flag: () => text === "yes" || text === "no",
     size: () => {
       const sizeBytes = parseSize(text);
       if (sizeBytes === undefined) return false;

@@ -13,6 +13,7 @@ export interface EnvironmentOptions extends Settings {
 
 function textOf(value: NonNullable<Settings[keyof Settings]>): string {
   if (Array.isArray(value)) return value.join(",");
+  if (typeof value === "boolean") return value ? "yes" : "no";
   return typeof value === "number" ? formatSize(value) : value;
 }
 

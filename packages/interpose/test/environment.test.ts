@@ -28,6 +28,7 @@ test("every setting becomes its variable", () => {
     memoryLimitBytes: 256 * 1024 ** 2,
     statsDirectory: "/tmp/stats",
     logPath: "stderr",
+    follow: false,
     disable: ["move", "device"],
   });
   expect(variables).toEqual({
@@ -36,6 +37,7 @@ test("every setting becomes its variable", () => {
     ZIO_MEMORY_LIMIT: "256M",
     ZIO_STATS: "/tmp/stats",
     ZIO_LOG: "stderr",
+    ZIO_FOLLOW: "no",
     ZIO_DISABLE: "move,device",
   });
   expect(Object.keys(variables)).toHaveLength(configTable.length);

@@ -54,6 +54,23 @@ test("options become variables and come before those of the environment", async 
   expect(result).toMatchObject({ stdout: "always 64K 1G move,device\n", stderr: "", status: 0 });
 });
 
+test("with --no-follow the program is under zIO, what it executes is not, and neither can tell by the environment", async () => {
+  const script = `printf '%s ' "\${LD_PRELOAD-unset}" "\${ZIO_POLICY-unset}" "\${ZIO_FOLLOW-unset}"
+    grep -c libzio.so /proc/$$/maps; grep -c libzio.so /proc/self/maps`;
+  const run = (...options: string[]) => runZio(["run", "--policy", "always", ...options, "--", "sh", "-c", script]);
+  const [, shell, grep] = /^unset unset unset (\d+)\n(\d+)\n$/.exec((await run("--no-follow")).stdout) ?? [];
+  expect(Number(shell)).toBeGreaterThan(0);
+  expect(grep).toBe("0");
+  expect((await run()).stdout).toMatch(/^\S+libzio\.so always unset [1-9]\d*\n[1-9]\d*\n$/);
+});
+
+test("with --no-follow other preloaded libraries stay", async () => {
+  const result = await runZio(["run", "--no-follow", "--", ...printVariable("LD_PRELOAD")], {
+    env: { ...process.env, LD_PRELOAD: "libm.so.6" },
+  });
+  expect(result).toMatchObject({ stdout: "libm.so.6", status: 0 });
+});
+
 test("a log file is named by its full path and made", async () => {
   const result = await runZio(["run", "--log", "log.txt", "--", ...printVariable("ZIO_LOG")], { cwd: directory });
   expect(result).toMatchObject({ stdout: join(directory, "log.txt"), stderr: "" });

@@ -16,13 +16,18 @@ function helpText(variable: ConfigVariable, meaning: string): string {
     .join(" ");
 }
 
+/** The option as commander wants it declared. */
+function flagsOf(variable: ConfigVariable, placeholder: string | undefined): string {
+  return placeholder ? `--${variable.option} <${placeholder}>` : `--${variable.option}`;
+}
+
 /** Adds an option for each setting. Their texts are not checked here: a bad one must not stop a program. */
 export function addSettingOptions(command: Command, takes: "run" | "variable"): Command {
   for (const variable of configTable as readonly ConfigVariable[]) {
     const ofRun = takes === "run" && variable.optionMeaning !== undefined;
     const placeholder = takes === "variable" && variable.name === statsVariable ? "directory" : variable.placeholder;
     const meaning = ofRun ? variable.optionMeaning : variable.meaning;
-    command.addOption(new Option(`--${variable.option} <${placeholder}>`, helpText(variable, meaning)));
+    command.addOption(new Option(flagsOf(variable, placeholder), helpText(variable, meaning)));
   }
   return command;
 }
@@ -32,8 +37,11 @@ export function optionTexts(command: Command, takes: "run" | "variable"): Option
   const texts: OptionTexts = {};
   for (const variable of configTable as readonly ConfigVariable[]) {
     if (takes === "run" && variable.name === statsVariable) continue;
-    const text: unknown = command.getOptionValue(new Option(`--${variable.option} <x>`).attributeName());
-    if (typeof text === "string") texts[variable.name] = text;
+    const name = new Option(flagsOf(variable, variable.placeholder)).attributeName();
+    const value: unknown = command.getOptionValue(name);
+    if (typeof value === "string") texts[variable.name] = value;
+    else if (typeof value === "boolean" && command.getOptionValueSource(name) === "cli")
+      texts[variable.name] = value ? "yes" : "no";
   }
   return texts;
 }
