@@ -1,11 +1,11 @@
 // One run of a program: its scratch directory, its environment, its counters, and the end of all that it started.
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { environment, type Settings } from "@zio/interpose";
+import { environment, libraryPath, type Settings } from "@zio/interpose";
 import { type RunCounters, readCounters } from "./counters.js";
 import { sourceDirectory } from "./debian.js";
 import { finish, killMarked, marked, startProcess } from "./processes.js";
@@ -66,7 +66,10 @@ export async function runOnce(
   chmodSync(base, 0o755);
   chmodSync(stats, 0o1777);
   const plain = marked(baseEnvironment(directory), base);
-  const under = { ...plain, ...environment({ ...settings, statsDirectory: stats, base: plain }) };
+  // A copy: the checkout may be built again while the program runs.
+  const library = join(base, "libzio.so");
+  copyFileSync(libraryPath(), library);
+  const under = { ...plain, ...environment({ ...settings, statsDirectory: stats, base: plain, library }) };
   const env = mode === "zio" ? under : plain;
   const environmentFor = (options: StartOptions) => ({ ...(options.plain ? plain : env), ...options.env });
   const where = (options: StartOptions) => ({ cwd: directory, ...options });

@@ -91,7 +91,15 @@ export function getSource(debianSource: string): void {
   const scratch = `${directory}.${process.pid}`;
   mkdirSync(scratch, { recursive: true });
   try {
-    run("apt-get", ["-qq", ...sourceOptions(), "-o", "APT::Sandbox::User=root", "source", debianSource], scratch);
+    const options = ["-qq", ...sourceOptions(), "-o", "APT::Sandbox::User=root", "source"];
+    try {
+      run("apt-get", [...options, debianSource], scratch);
+    } catch {
+      // A mirror may lack Debian's part; the tests are in the other.
+      run("apt-get", [...options, "--tar-only", debianSource], scratch);
+      const archive = readdirSync(scratch).find((name) => name.includes(".orig.tar."));
+      run("tar", ["-xf", archive ?? ""], scratch);
+    }
     const unpacked = readdirSync(scratch, { withFileTypes: true }).find((entry) => entry.isDirectory());
     if (!unpacked) throw new Error(`the source package ${debianSource} has no directory`);
     renameSync(join(scratch, unpacked.name), directory);

@@ -81,6 +81,7 @@ async function judge(program: Program, settings: Settings, keep: boolean): Promi
         result: "differs" as const,
         checks: plain.outcome.checks,
         baseline: plain.outcome.failed,
+        repeated: { plain: [], zio: [] },
         differences: [problem],
       };
   const counters = zio?.counters ?? { ...nothing, fallbacks: {}, states: {} };
@@ -112,6 +113,8 @@ function report(row: Row): void {
       `${row.seconds.zio} s (plain ${row.seconds.plain} s)`,
   );
   for (const name of row.baseline) say(`  baseline: ${name}`);
+  for (const name of row.repeated.plain) say(`  passed when run again, plain: ${name}`);
+  for (const name of row.repeated.zio) say(`  passed when run again, zIO: ${name}`);
   for (const difference of row.differences) say(`  difference: ${difference}`);
 }
 

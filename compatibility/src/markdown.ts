@@ -100,6 +100,10 @@ export function markdown({ rows }: CompatibilityRecord): string {
     `${table(rows)}\n`,
     list("Differences", rows, (row) => row.differences),
     list("Baseline: what fails plain too", rows, (row) => row.baseline),
+    list("Passed only when run again", rows, ({ repeated }) => [
+      ...repeated.plain.map((name) => `plain: ${name}`),
+      ...repeated.zio.map((name) => `zIO: ${name}`),
+    ]),
     list("Why bytes were copied, or not redirected (events)", rows, ({ counters }) => reasons(counters.fallbacks)),
     list("Processes in which zIO did nothing, or ended", rows, ({ counters }) => reasons(counters.states)),
     `\n## Conditions\n\n${conditions(rows)}\n`,

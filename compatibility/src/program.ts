@@ -10,6 +10,8 @@ export interface Outcome {
   checks: number;
   /** The names of those that failed; each must be the same from run to run. */
   failed: string[];
+  /** Those that failed, but not when they were run again. */
+  repeated?: string[];
   /** What must be equal plain and under zIO: hashes, exit statuses, texts. Each counts as a check too. */
   same?: Record<string, string>;
 }

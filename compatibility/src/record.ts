@@ -10,6 +10,8 @@ export interface Row {
   result: "same" | "differs" | "fails plain";
   checks: number;
   baseline: string[];
+  /** Checks that passed only when they were run again. */
+  repeated: { plain: string[]; zio: string[] };
   differences: string[];
   counters: RunCounters;
   /** Why nothing was elided, where that is so by nature. */

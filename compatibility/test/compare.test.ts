@@ -3,7 +3,13 @@ import { compare } from "../src/compare.js";
 
 it("calls runs with equal outcomes the same", () => {
   const outcome = { checks: 3, failed: [], same: { hash: "x" } };
-  expect(compare(outcome, outcome)).toEqual({ result: "same", checks: 4, baseline: [], differences: [] });
+  expect(compare(outcome, outcome)).toEqual({
+    result: "same",
+    checks: 4,
+    baseline: [],
+    repeated: { plain: [], zio: [] },
+    differences: [],
+  });
 });
 
 it("lists what fails plain as the baseline and does not hold it against zIO", () => {

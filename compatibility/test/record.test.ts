@@ -16,6 +16,7 @@ const row: Row = {
   result: "same",
   checks: 2,
   baseline: [],
+  repeated: { plain: [], zio: [] },
   differences: [],
   counters: {
     processes: 1,
@@ -61,10 +62,16 @@ it("says so where nothing was elided", () => {
 });
 
 it("lists differences and the baseline", () => {
-  const page = markdown({ version: 1, rows: [{ ...row, result: "differs", differences: ["d"], baseline: ["old"] }] });
+  const page = markdown({
+    version: 1,
+    rows: [
+      { ...row, result: "differs", differences: ["d"], baseline: ["old"], repeated: { plain: [], zio: ["again"] } },
+    ],
+  });
   expect(page).toContain("| **differs** in 1 of 2 checks; 1 in the baseline |");
   expect(page).toContain("## Differences\n\n- B\n  - d\n");
   expect(page).toContain("## Baseline: what fails plain too\n\n- B\n  - old\n");
+  expect(page).toContain("## Passed only when run again\n\n- B\n  - zIO: again\n");
 });
 
 it("shows the version that a program's authors gave it", () => {

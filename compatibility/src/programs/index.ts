@@ -2,5 +2,26 @@
 import type { Program } from "../program.js";
 import { archives } from "./archives.js";
 import { curl } from "./curl.js";
+import { git } from "./git.js";
+import { memcached } from "./memcached.js";
+import { node } from "./node.js";
+import { openssl } from "./openssl.js";
+import { pythonPrograms } from "./python.js";
+import { redisPrograms } from "./redis.js";
+import { rsync } from "./rsync.js";
+import { sqlite3 } from "./sqlite3.js";
+import { ssh } from "./ssh.js";
 
-export const programs: Program[] = [archives, curl];
+export const programs: Program[] = [
+  archives,
+  curl,
+  git,
+  memcached,
+  node,
+  openssl,
+  ...pythonPrograms,
+  ...redisPrograms,
+  rsync,
+  sqlite3,
+  ssh,
+];
