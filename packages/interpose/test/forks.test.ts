@@ -1,7 +1,7 @@
 // Case 15, traps 1 to 4, 6 and 8: processes (victims/forks.c, clones.c, launches.c).
 import { existsSync } from "node:fs";
-import { describe } from "vitest";
-import { describeVictim } from "./support/both-ways.js";
+import { describe, expect, test } from "vitest";
+import { bothWays, describeVictim } from "./support/both-ways.js";
 
 describeVictim("forks", {
   "parent and child keep the bytes of the fork, whoever overwrites them first and how": "both-sides",
@@ -18,6 +18,12 @@ describeVictim("forks", {
   "what one side unmaps, advises away or protects stays with the other": "unmapped-on-one-side",
   "the program's own fork handlers may copy and do IO": "atfork-handlers",
   "waitpid tells how each child ended": "endings",
+});
+
+test("children of children go on eliding, each with a handler of its own", async (context) => {
+  const { zio } = await bothWays({ victim: "forks", args: ["generations"], modes: ["always"] }, context);
+  const pages = zio.always?.stats.processes ?? [];
+  expect(pages.filter(({ counters }) => (counters.elidedBytes ?? 0) > 0 && (counters.faults ?? 0) > 0)).toHaveLength(5);
 });
 
 const jemalloc = ["/usr/lib/x86_64-linux-gnu/libjemalloc.so.2", "/usr/lib/aarch64-linux-gnu/libjemalloc.so.2"];
