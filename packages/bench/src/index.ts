@@ -2,6 +2,7 @@ export { BenchError, type BenchErrorCode } from "./bench-error.js";
 export { command } from "./command.js";
 export { type Contender, type Policy, policies } from "./contender.js";
 export { type ClientReport, type EchoOptions, type EchoSample, echoSample, type ServerReport } from "./echo.js";
+export type { EchoRow, EchoSettings, SweepOptions } from "./echo-sweep.js";
 export { type CpuPair, chooseCpus, type MachineFacts, machineFacts } from "./machine.js";
 export { type Progress, stderrProgress } from "./progress.js";
 export type { BenchRecord, Commit, RawSample, RecordedCell, Target } from "./record.js";
@@ -11,3 +12,5 @@ export { type Estimate, estimateMedian, median, quantile, type Spread, spread } 
 export { packageVersion } from "./version.js";
 export type { Workload } from "./workload.js";
 export type { CopiesOptions, CopiesRecord, CopiesRow } from "./workloads/copies.js";
+export type { FaultsOptions, FaultsRecord, FaultsRow } from "./workloads/faults.js";
+export type { SizesOptions, SizesRecord, SizesRow } from "./workloads/sizes.js";

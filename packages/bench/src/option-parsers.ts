@@ -28,6 +28,11 @@ export function sizeOption(text: string): number {
   return whole(match[1]!, 1) * 2 ** units[match[2] as keyof typeof units];
 }
 
+/** Sizes separated by commas. */
+export function sizesOption(text: string): number[] {
+  return text.split(",").map((part) => sizeOption(part.trim()));
+}
+
 export function cpuPairOption(text: string): CpuPair {
   const [server, client, ...rest] = naturalsOption(text);
   if (server === undefined || client === undefined || rest.length > 0)

@@ -3,16 +3,20 @@ import { BenchError } from "./bench-error.js";
 import { noProgress, type Progress } from "./progress.js";
 import type { Workload } from "./workload.js";
 import { type CopiesOptions, type CopiesRecord, copies } from "./workloads/copies.js";
+import { type FaultsOptions, type FaultsRecord, faults } from "./workloads/faults.js";
+import { type SizesOptions, type SizesRecord, sizes } from "./workloads/sizes.js";
 
 /** What each workload takes and returns. */
 export interface WorkloadTypes {
   copies: { options: CopiesOptions; record: CopiesRecord };
+  sizes: { options: SizesOptions; record: SizesRecord };
+  faults: { options: FaultsOptions; record: FaultsRecord };
 }
 export type WorkloadName = keyof WorkloadTypes;
 
 /** Every workload, in the order in which they are listed. A further one is a file in workloads/ and a line here. */
 // biome-ignore lint/suspicious/noExplicitAny: each has options of its own, which `run` gives back their types
-export const workloads: readonly Workload<any>[] = [copies];
+export const workloads: readonly Workload<any>[] = [copies, sizes, faults];
 
 export interface RunTools {
   progress?: Progress;

@@ -2,9 +2,9 @@
 import { expect, test } from "vitest";
 import type { EchoSample } from "../src/echo.js";
 import type { RecordedCell } from "../src/record.js";
-import { type CopiesParameters, copiesRow, copiesTargets, copies as copiesWorkload } from "../src/workloads/copies.js";
+import { copiesRow, copiesTargets, copies as copiesWorkload } from "../src/workloads/copies.js";
 
-type CopiesCell = RecordedCell<CopiesParameters, EchoSample>;
+type CopiesCell = RecordedCell<{ copies: number }, EchoSample>;
 
 function sample(cpuNsPerMessage: number, elidedBytes?: number): EchoSample {
   const messages = 90;
