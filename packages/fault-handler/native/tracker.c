@@ -88,6 +88,14 @@ static int start_handler(struct zio_tracker *tracker) {
     return zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker));
 }
 
+static void explain_no_thread(struct zio_tracker *tracker) {
+    static const char text[] = "no thread may be started to serve faults (RLIMIT_NPROC, or the "
+                               "cgroup's pids.max); raise the limit";
+    _Static_assert(sizeof text <= sizeof tracker->reason.text, "fits");
+    for (size_t i = 0; i < sizeof text; i++)
+        tracker->reason.text[i] = text[i];
+}
+
 static int start(struct zio_tracker *tracker) {
     int code = map_pages(tracker);
     if (code != 0)
@@ -97,8 +105,11 @@ static int start(struct zio_tracker *tracker) {
     if (code != 0)
         return code;
     code = zio_uffd_register(&tracker->uffd, zio__address(tracker->scratch), ZIO__SCRATCH_BYTES);
-    if (code == 0)
+    if (code == 0) {
         code = start_handler(tracker);
+        if (code == ZIO_EAGAIN)
+            explain_no_thread(tracker);
+    }
     if (code != 0)
         zio_uffd_close(&tracker->uffd);
     tracker->handler_runs = code == 0;

@@ -12,6 +12,10 @@ describeVictim("hidden_thread", {
     args: ["server-workers"],
     expectElision: { elided: 10 * 192 * 1024 }, // the grandchild may not write where the counters are
   },
+  "a server that gives up the right to have further processes elides": {
+    args: ["no-further-process"],
+    expectElision: { elided: 5 * 192 * 1024 },
+  },
   "where no thread may be started, input is plain": { args: ["no-more-threads"], expectElision: false },
   "chroot takes nothing away": "chroot",
   "signals reach the program's threads only, also with all of them blocked": "signals",

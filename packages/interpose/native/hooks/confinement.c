@@ -9,6 +9,9 @@
 #include "../instance.h"
 #include "hook_table.h"
 #include "process.h"
+#include "readable.h"
+
+enum { PROCESSES_LEAST = 2 };
 
 /* Under a limit of the address space, room that plain has must not be taken by origins: views
  * end and so does their memory (TRAPS 17). */
@@ -23,21 +26,34 @@ static int after_limit(int result) {
     return result;
 }
 
+/* A server that shall have no further process (HAProxy) could not get the thread that serves faults
+ * with its first large input: it is started before. rlim_cur comes first in both structs. */
+static void before_limit(pid_t pid, int resource, const void *limit) {
+    if (resource == RLIMIT_NPROC && (pid == 0 || pid == zio_syscall(SYS_getpid)) && limit &&
+        zio__is_readable(limit, sizeof(struct rlimit)) &&
+        ((const struct rlimit *)limit)->rlim_cur < PROCESSES_LEAST)
+        zio__ready();
+}
+
 ZIO_EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
+    before_limit(0, (int)resource, limit);
     return after_limit(ZIO_REAL(setrlimit)(resource, limit));
 }
 
 ZIO_EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit) {
+    before_limit(0, (int)resource, limit);
     return after_limit(ZIO_REAL(setrlimit64)(resource, limit));
 }
 
 ZIO_EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *limit,
                        struct rlimit *old) {
+    before_limit(pid, (int)resource, limit);
     return after_limit(ZIO_REAL(prlimit)(pid, resource, limit, old));
 }
 
 ZIO_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *limit,
                          struct rlimit64 *old) {
+    before_limit(pid, (int)resource, limit);
     return after_limit(ZIO_REAL(prlimit64)(pid, resource, limit, old));
 }
 

@@ -259,9 +259,23 @@ static void no_more_threads(void) {
     if (geteuid())
         skip("only root can become another user");
     struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_NPROC, &none);
+    syscall(SYS_prlimit64, 0, RLIMIT_NPROC, &none, NULL);
     EXPECT(setresgid(65534, 65534, 65534), 0);
     EXPECT(setresuid(65534, 65534, 65534), 0);
+    work(5);
+    byte *at = viewed(SIZE, OLD);
+    EXPECT_BYTES(at, SIZE, OLD, 0);
+}
+
+/* It becomes nobody, and then gives up the right to have more processes by a call that we see. */
+static void no_further_process(void) {
+    if (geteuid())
+        skip("only root can become another user");
+    struct rlimit none = {0, 0};
+    EXPECT(setresuid(65534, 65534, 65534), 0);
+    EXPECT_ERROR(EFAULT, setrlimit(RLIMIT_NPROC, (void *)8));
+    EXPECT(prlimit(0, RLIMIT_NPROC, &none, NULL), 0);
+    EXPECT_ERROR(EAGAIN, fork());
     work(5);
     byte *at = viewed(SIZE, OLD);
     EXPECT_BYTES(at, SIZE, OLD, 0);
@@ -353,5 +367,5 @@ static void stopped(void) {
 
 SUBCASES({"lazy", lazy}, {"pthread-exit", pthread_exit_in_main}, {"unshare", unshared},
          {"setns", entered_namespaces}, {"dropped-privileges", dropped_privileges},
-         {"server-workers", server_workers}, {"no-more-threads", no_more_threads}, {"chroot", chrooted}, {"signals", signals},
+         {"server-workers", server_workers}, {"no-further-process", no_further_process}, {"no-more-threads", no_more_threads}, {"chroot", chrooted}, {"signals", signals},
          {"stopped", stopped})
