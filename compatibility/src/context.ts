@@ -19,15 +19,21 @@ export interface Run {
   seconds: number;
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+const given = new Set<number>();
+
+/** Below those that the kernel gives to outgoing connections: one of them could take it before the server does. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    const free = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
     });
-  });
+    if (!free || given.has(port)) continue;
+    given.add(port);
+    return port;
+  }
 }
 
 function listens(port: number): Promise<boolean> {

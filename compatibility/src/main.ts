@@ -24,6 +24,8 @@ const usage = `usage: node scripts/compatibility.mjs [options] [NAME...]
   --no-record       change no file in docs
   --keep            keep the directories of the runs
   --threshold SIZE  the smallest input or copy that zIO considers
+  --policy POLICY   always unless told
+  --disable LIST    kernel features to do without, separated by commas
 `;
 
 const options = {
@@ -33,6 +35,8 @@ const options = {
   "no-record": { type: "boolean", default: false },
   keep: { type: "boolean", default: false },
   threshold: { type: "string" },
+  policy: { type: "string", default: "always" },
+  disable: { type: "string" },
   help: { type: "boolean", default: false },
 } as const;
 
@@ -131,7 +135,11 @@ export async function main(words: readonly string[]): Promise<number> {
     for (const { name, title, what } of programs) process.stdout.write(`${name}: ${title}: ${what}\n`);
     return 0;
   }
-  const settings: Settings = { policy: "always", ...(values.threshold ? { threshold: values.threshold } : {}) };
+  const settings = {
+    policy: values.policy,
+    ...(values.threshold ? { threshold: values.threshold } : {}),
+    ...(values.disable ? { disable: values.disable.split(",") } : {}),
+  } as Settings;
   const skipped: string[] = [];
   const bad: string[] = [];
   setPriority(10);

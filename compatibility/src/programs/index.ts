@@ -9,6 +9,7 @@ import { openssl } from "./openssl.js";
 import { pythonPrograms } from "./python.js";
 import { redisPrograms } from "./redis.js";
 import { rsync } from "./rsync.js";
+import { servers } from "./servers.js";
 import { sqlite3 } from "./sqlite3.js";
 import { ssh } from "./ssh.js";
 
@@ -22,6 +23,7 @@ export const programs: Program[] = [
   ...pythonPrograms,
   ...redisPrograms,
   rsync,
+  ...servers,
   sqlite3,
   ssh,
 ];
