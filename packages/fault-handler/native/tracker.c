@@ -242,14 +242,14 @@ void zio_tracker_fork_prepare(struct zio_tracker *tracker) {
     tracker->fork_ours = zio_tracker_is_owner(tracker);
     if (!tracker->fork_ours)
         return;
-    atomic_store(&tracker->forking, true);
+    atomic_store(&tracker->forking, ZIO__FORKING);
     settle_and_lock(tracker, INT_MAX);
     zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
 }
 
 void zio_tracker_fork_parent(struct zio_tracker *tracker) {
     uint64_t signals = tracker->fork_signals;
-    atomic_store(&tracker->forking, false);
+    atomic_store(&tracker->forking, ZIO__NOT_FORKING);
     zio_unlock_exclusive(&tracker->lifecycle);
     zio_signals_restore(signals);
 }
@@ -261,7 +261,7 @@ static void forget_lock(struct zio_lock *lock) {
 
 void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors) {
     uint64_t signals = tracker->fork_signals;
-    atomic_store(&tracker->forking, false);
+    atomic_store(&tracker->forking, ZIO__NOT_FORKING);
     if (tracker->fork_ours) {
         own(tracker);
         atomic_fetch_add(&tracker->cuts, 1);

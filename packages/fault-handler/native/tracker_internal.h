@@ -8,6 +8,9 @@
 #include "internal.h"
 #include "bytes.h" /* @zio/core's: the only byte moves allowed below the hooks */
 
+/* tracker->forking. For long: nobody waits for its end any more. */
+enum { ZIO__NOT_FORKING, ZIO__FORKING, ZIO__FORKING_FOR_LONG };
+
 enum {
     ZIO__PAGE = 4096,
     /* Views looked at in one pass. With the deferred copies it stays below the 4 KiB of stack

@@ -160,7 +160,7 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
     section->exclusive = exclusive;
     section->signals = zio_signals_block();
     int code = 0;
-    bool forking = false;
+    int forking = ZIO__NOT_FORKING;
     int most = ZIO__ATTEMPTS;
     for (int attempt = 0; patient || attempt < most; attempt++) {
         zio__drain(tracker);
@@ -172,10 +172,16 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
             return true;
         zio_view_map_unlock(&tracker->map, shared, exclusive);
         /* A fork is waited for, but not for ever: whoever forks may wait for a lock that we hold.
-         */
-        if (forking)
+         * And by the first that meets it only: a signal handler that waited each time it is called
+         * would never let the thread under it give up that lock. */
+        bool too_long = forking == ZIO__FORKING_FOR_LONG;
+        if (forking && !too_long) {
             most = FORK_ATTEMPTS;
-        if (ended || (forking && attempt >= FORK_ATTEMPTS))
+            too_long = attempt + 1 >= FORK_ATTEMPTS;
+            if (too_long)
+                atomic_compare_exchange_strong(&tracker->forking, &forking, ZIO__FORKING_FOR_LONG);
+        }
+        if (ended || too_long)
             break;
         if (code == ZIO_EBADF) {
             code = regain(tracker);

@@ -39,6 +39,10 @@ describe("with jemalloc and its background thread", () => {
   );
 });
 
+describeVictim("blocked_forks", {
+  "a handler that receives on every tick lets the thread under it go on, though a fork waits for that": "busy-handler",
+});
+
 describeVictim("clones", {
   "a child of _Fork has the parent's bytes and does not disturb it": "_Fork",
   "a child of clone without shared memory does so": "clone",

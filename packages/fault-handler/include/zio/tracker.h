@@ -111,7 +111,7 @@ struct zio_tracker {
     struct zio_lock lifecycle; /* start, stop, fork */
     uint64_t fork_signals;     /* what prepare and quiesce blocked; with lifecycle held */
     bool fork_ours;            /* the forking process owns the tracker */
-    _Atomic bool forking;      /* no section is entered: what prepare made memory stays memory */
+    _Atomic int forking;       /* not 0: no section is entered; memory stays what it was made */
     int owner_pid;
     unsigned char *sentinel; /* MADV_WIPEONFORK page: 1 in the owner and its vfork children */
     uint32_t disabled;
