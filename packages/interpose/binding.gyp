@@ -55,6 +55,17 @@
       "type": "executable",
       "sources": ["native/launch/launch.c", "native/launch/plan.c", "native/launch/supervise.c"],
     },
+    {
+      # What `zio-fuzz` runs with and without libzio.so; its copies must be calls of libc's functions.
+      "target_name": "zio-fuzz-program",
+      "type": "executable",
+      "sources": [
+        "<!@(node -p \"require('@zio/core/native-paths').sourcesIn(['native/fuzz']).join(' ')\")",
+      ],
+      "configurations": {"Release": {"cflags!": ["-O3"], "cflags": ["-O2"]}},
+      "cflags": ["-fno-builtin", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra"],
+      "libraries": ["-pthread"],
+    },
     # The small programs of the demo: plain C, no knowledge of zIO. One target for each file of native/demo.
     {
       "target_name": "zio-echo-server",
