@@ -12,6 +12,9 @@ import { compileVictim } from "./compile-victim.js";
 import { explainDumps, firstDifference } from "./differences.js";
 import { type Outcome, runVictim } from "./run-victim.js";
 
+// Compiled, where it must be, before the time of the first test runs.
+await chosenLibrary();
+
 /** How the library is set up for a run. */
 export const modes = {
   always: { ZIO_POLICY: "always" },

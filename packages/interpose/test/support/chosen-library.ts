@@ -1,7 +1,7 @@
 // Which libzio.so the victims and programs run with. ZIO_TEST_LIBRARY=trapping: one compiled with UndefinedBehaviorSanitizer
 // in trap mode, which needs no runtime and hooks nothing, so that it can be preloaded like the real one: undefined behaviour
-// ends the program by SIGILL. Otherwise the one that was built.
-import { readdirSync } from "node:fs";
+// ends the program by SIGILL. Otherwise the one that was built. Besides, one for AddressSanitizer.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compileC } from "@zio/test-support";
 
@@ -10,19 +10,17 @@ const builtLibrary = join(root, "build/Release/libzio.so");
 const dependencies = ["core", "fault-handler"].map((name) => join(root, "..", name));
 
 /** As in binding.gyp. */
-const flags = [
+const compileFlags = [
   "-O2",
   "-fPIC",
-  "-shared",
   "-fvisibility=hidden",
   "-fno-builtin",
   "-fno-tree-loop-distribute-patterns",
   "-fno-stack-protector",
   "-ftls-model=initial-exec",
-  `-Wl,--version-script=${join(root, "native/libzio.map")}`,
-  "-Wl,-z,defs",
-  "-Wl,-z,now",
 ];
+const script = join(root, "native/libzio.map");
+const linkFlags = ["-shared", "-Wl,-z,now"];
 const trapping = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"];
 
 /** Every C file of libzio.so; two of them carry core and fault-handler. */
@@ -43,7 +41,34 @@ export function trappingLibrary(): Promise<string> {
   return compileC({
     sources: librarySources(),
     includes: libraryIncludes,
-    flags: [...flags, ...trapping],
+    flags: [...compileFlags, ...trapping, ...linkFlags, "-Wl,-z,defs", `-Wl,--version-script=${script}`],
+    libs: ["dl"],
+  });
+}
+
+/** What the sanitizer's own set-up calls, before its shadow memory is there. */
+const calledEarly = ["native/boot.c", "native/hooks/memory.c", "native/hooks/real.c", "native/hooks/confinement.c"];
+/** Called early as well, and by way of them dlsym, which the sanitizer has not prepared yet. */
+const leftToSanitizer = ["free", "realloc"];
+
+/** The run-time settings that `addressLibrary` needs; the handler thread has no thread-local storage for a second stack. */
+export const addressOptions = "verify_asan_link_order=0:detect_stack_use_after_return=0:detect_leaks=0:handle_segv=0";
+
+/** The library with AddressSanitizer in all but what its set-up calls; free and realloc are not hooked. */
+export async function addressLibrary(): Promise<string> {
+  const early = calledEarly.map((name) => join(root, name));
+  const own = join(root, "../../build/c/libzio-address.map");
+  mkdirSync(join(own, ".."), { recursive: true });
+  const names = new RegExp(`^\\s+(${leftToSanitizer.join("|")});\\n`, "gm");
+  writeFileSync(own, readFileSync(script, "utf8").replace(names, ""));
+  const objects = await Promise.all(
+    early.map((source) => compileC({ sources: [source], includes: libraryIncludes, flags: [...compileFlags, "-c"] })),
+  );
+  return compileC({
+    sources: [...librarySources().filter((source) => !early.includes(source)), ...objects],
+    includes: libraryIncludes,
+    flags: [...compileFlags, "-fno-omit-frame-pointer", ...linkFlags, `-Wl,--version-script=${own}`],
+    sanitizers: ["address"],
     libs: ["dl"],
   });
 }
