@@ -22,7 +22,7 @@ static int vectors(struct iovec *v, byte *at, size_t n, int pieces, byte *more, 
     return used;
 }
 
-enum { SOCKET_WAYS = 14, PIPE_WAYS = 6 };
+enum { SOCKET_WAYS = 14, PIPE_WAYS = 6, PEEKED_ELSEWHERE = 12 };
 
 /* One call for up to n bytes at `at` and `rest` bytes at `more`. */
 static ssize_t take(int fd, bool is_pipe, long way, byte *at, size_t n, byte *more, size_t rest) {
@@ -65,7 +65,7 @@ static ssize_t take(int fd, bool is_pipe, long way, byte *at, size_t n, byte *mo
         if (recv(fd, at, n, MSG_PEEK) < 0)
             return -1;
         return recv(fd, at, n, 0);
-    case 12: /* looked at first, into the half of it that is received last */
+    case PEEKED_ELSEWHERE: /* looked at first, into the half of it that is received last */
         if (recv(fd, at + n / 2, n - n / 2, MSG_PEEK) < 0)
             return -1;
         return recv(fd, at, n, 0);
@@ -80,6 +80,9 @@ static void receive(struct context *context, struct range one, struct range two,
     fuzz_open_channels(context);
     struct channel *channel = &context->channels[kind % CHANNELS];
     size_t done = 0, room = one.n + two.n;
+    /* What TCP shows of the future depends on how much has arrived. */
+    if (kind % CHANNELS == TCP && way % SOCKET_WAYS == PEEKED_ELSEWHERE)
+        way = 0;
     while (done < count) {
         size_t burst = count - done < channel->capacity ? count - done : channel->capacity;
         fuzz_supply(context, channel->out, burst);

@@ -48,6 +48,15 @@ export interface CampaignSummary {
   seconds: number;
 }
 
+interface Differing {
+  seed: number;
+  mode: Mode;
+  program: Program;
+  difference: Difference;
+  file: string;
+  plain: Run;
+}
+
 /** Runs of one program in one mode after it differed: what the finding is called depends on how often it repeats. */
 const repetitions = 4;
 
@@ -113,7 +122,7 @@ class Campaign {
     for (const mode of this.#modesFor(seed)) {
       const zio = await this.#preloaded(file, mode);
       const difference = compareRuns(plain, zio) ?? unexpectedEnding(plain);
-      if (difference) await this.#report(seed, mode, program, difference, file);
+      if (difference) await this.#report({ seed, mode, program, difference, file, plain });
     }
     rmSync(file, { force: true });
   }
@@ -132,18 +141,18 @@ class Campaign {
     return file;
   }
 
-  /** Whether plain runs agree with each other, and how often preloaded ones differ from them. */
-  async #repeat(file: string, mode: Mode): Promise<{ steady: boolean; differed: number }> {
+  /** Whether plain runs agree with each other and with the first, and how often preloaded ones differ from them. */
+  async #repeat(file: string, mode: Mode, first: Run): Promise<{ steady: boolean; differed: number }> {
     let differed = 0;
     const plain = await execute(this.#executor, file);
-    if (unexpectedEnding(plain) || compareRuns(plain, await execute(this.#executor, file)))
-      return { steady: false, differed };
+    if (unexpectedEnding(plain) || compareRuns(plain, first)) return { steady: false, differed };
+    if (compareRuns(plain, await execute(this.#executor, file))) return { steady: false, differed };
     for (let i = 0; i < repetitions; i++) if (compareRuns(plain, await execute(this.#executor, file, mode))) differed++;
     return { steady: true, differed };
   }
 
-  async #report(seed: number, mode: Mode, program: Program, difference: Difference, file: string): Promise<void> {
-    const { steady, differed } = await this.#repeat(file, mode);
+  async #report({ seed, mode, program, difference, file, plain }: Differing): Promise<void> {
+    const { steady, differed } = await this.#repeat(file, mode, plain);
     const kind = !steady ? "generator" : differed === 0 ? "unsteady" : "difference";
     // What differs rarely is tried more often before a candidate counts as good.
     const tries = differed === repetitions ? 1 : 6;
