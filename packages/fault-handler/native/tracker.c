@@ -227,6 +227,7 @@ static bool settle_and_lock(struct zio_tracker *tracker, int attempts) {
         if (attempt >= attempts)
             return false;
         zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+        atomic_fetch_add(&tracker->stalled, 1);
         if (code != ZIO_EBADF)
             zio__pause(50000);
         else if (zio__regain_descriptor(tracker) != 0)

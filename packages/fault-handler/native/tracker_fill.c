@@ -176,7 +176,8 @@ static int resolve_untracked(struct zio_tracker *tracker, uint64_t page, uint64_
     int code = fill_zeros(tracker, &tracker->served, page, end - page, filled);
     if (*filled == 0 && code != ZIO_EAGAIN && end > page + ZIO__PAGE)
         code = fill_zeros(tracker, &tracker->served, page, ZIO__PAGE, filled);
-    zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
+    if (code != ZIO_EAGAIN)
+        zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
     return *filled > 0 ? 0 : code;
 }
 
@@ -228,8 +229,11 @@ int zio__on_fault(void *context, uint64_t page, uint64_t flags, uint32_t thread)
     stream->next = page + filled;
     zio_view_map_unlock(&tracker->map, 0, stripe);
 
-    if (code == ZIO_EAGAIN)
+    if (code == ZIO_EAGAIN) {
+        atomic_fetch_add(&tracker->stalled, 1);
         return ZIO_EAGAIN;
+    }
+    atomic_store(&tracker->stalled, 0);
     /* Present already, unmapped, or the process is ending: let the thread look again. */
     if (filled == 0)
         zio_uffd_wake(&tracker->served, page, ZIO__PAGE);

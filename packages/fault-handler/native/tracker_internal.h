@@ -20,6 +20,7 @@ enum {
     ZIO__REFUSALS = 6, /* pages that may refuse eviction before a pass copies the rest */
     ZIO__SCRATCH_BYTES = 4 << 20,
     ZIO__WINDOW_MAX = 256 << 10,
+    ZIO__STALLED = 64, /* fills that found the map changing, before something is done about it */
 };
 
 static inline uint64_t zio__page_down(uint64_t address) {

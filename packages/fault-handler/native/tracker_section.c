@@ -106,6 +106,10 @@ static bool apply(struct zio_tracker *tracker, const struct zio_event *event, ui
             move_views(tracker, event);
         else if (zio_view_map_may_hold(&tracker->map, event->start, event->length))
             zio__carve(tracker, event->start, event->length);
+        /* Threads that advise memory all the time leave the kernel no moment to fill a page. Now
+         * that no view is there their memory need not be registered, and they raise no event. */
+        if (event->kind == ZIO_EVENT_REMOVE && atomic_load(&tracker->stalled) > ZIO__STALLED)
+            zio_uffd_unregister(&tracker->uffd, event->start, event->length);
     }
     zio_view_map_unlock(&tracker->map, 0, stripes);
     zio_tracker_count(tracker, ZIO_COUNT_events, 1);
@@ -194,6 +198,8 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
         }
         if (code != 0 && !patient)
             break;
+        if (code != 0)
+            atomic_fetch_add(&tracker->stalled, 1);
         if (code != 0 || forking)
             zio__pause(50000);
     }

@@ -144,6 +144,7 @@ struct zio_tracker {
     struct zio_lock compose_lock;  /* leaf */
     struct zio_fault_stream streams[ZIO_TRACKER_STREAMS]; /* the handler's */
     uint32_t stream_turn;
+    _Atomic uint32_t stalled; /* fills in a row that found the map changing */
 
     struct zio_lock compacting;    /* taken before stripes; nobody waits for it */
     _Atomic size_t compact_above;  /* bytes of origins in use; 0: no scan yet */
