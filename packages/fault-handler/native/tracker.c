@@ -175,6 +175,9 @@ static bool settle_and_lock(struct zio_tracker *tracker, int attempts);
 /* The kernel forgets the registrations when the descriptor goes, and wakes whoever waits. */
 static void close_down(struct zio_tracker *tracker) {
     zio_uffd_close(&tracker->uffd);
+    if (zio_uffd_owns_device(&tracker->uffd))
+        zio_syscall(SYS_close, tracker->uffd.device_fd);
+    tracker->uffd.device_fd = -1;
     tracker->handler_runs = false;
     atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
 }
@@ -359,7 +362,7 @@ void zio_tracker_shut_down(struct zio_tracker *tracker) {
             close_down(tracker);
         }
     } else {
-        atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
+        close_down(tracker);
     }
     zio_unlock_exclusive(&tracker->lifecycle);
     zio_signals_restore(signals);

@@ -17,6 +17,7 @@ export {
   type LazyMemoryOptions,
 } from "./lazy-buffer.js";
 export type { LazyFile, LazyMemorySource } from "./lazy-source.js";
+export { allowedSeccompFilters, seccompFilters } from "./seccomp.js";
 export { packageVersion } from "./version.js";
 
 /** The version of the C interface that the addon was compiled with. */

@@ -22,6 +22,7 @@ struct zio__settings zio__settings;
 struct zio_tracker zio__tracker;
 _Atomic size_t zio__threshold;
 _Atomic bool zio__on;
+_Atomic bool zio__confined;
 
 static struct zio_stats_counter private_counters[ZIO_COUNTER_COUNT];
 
@@ -128,15 +129,23 @@ bool zio__ready(void) {
     return false;
 }
 
+/* `zio__confined` changes only while `lifecycle` is free, which prepare holds until the fork is done:
+ * the three see the same. */
 void zio__before_fork(void) {
+    if (atomic_load(&zio__confined))
+        return;
     zio_tracker_fork_prepare(&zio__tracker);
 }
 
 static void after_fork_in_parent(void) {
+    if (atomic_load(&zio__confined))
+        return;
     zio_tracker_fork_parent(&zio__tracker);
 }
 
 static void become_child(bool shares_descriptors) {
+    if (atomic_load(&zio__confined))
+        return;
     zio_tracker_fork_child(&zio__tracker, shares_descriptors);
     zio__pushback_after_fork();
     zio__stats_open();
@@ -163,12 +172,34 @@ static void check_allocator(void) {
         zio__real.malloc_usable_size = NULL;
 }
 
+/* These runtimes keep shadow memory by hooking what we hook, and know every thread and page. */
+static bool is_sanitised(void) {
+    static const char *const starts[] = {"__asan_init", "__tsan_init", "__msan_init",
+                                         "__hwasan_init", "__lsan_ignore_object"};
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+        if (dlsym(RTLD_DEFAULT, starts[i]))
+            return true;
+    return false;
+}
+
 __attribute__((constructor(101))) static void set_up(void) {
     zio__resolve_real();
     check_allocator();
     zio__settings_read(&zio__settings);
     if (!zio__settings.follow)
         zio__leave_environment();
+    int filters = zio_seccomp_filters();
+    if (filters != 0 && (filters < 0 || (uint64_t)filters != zio__settings.seccomp)) {
+        /* Nothing is known of it: not even a message may be written. */
+        atomic_store(&zio__confined, true);
+        atomic_store(&zio__threshold, SIZE_MAX);
+        return;
+    }
+    zio__settings_complete(&zio__settings);
+    if (is_sanitised()) {
+        turn_off("off: the program runs under a sanitizer");
+        return;
+    }
     if (zio__missing_real() || zio__settings.policy == ZIO_POLICY_OFF) {
         turn_off(zio__missing_real() ? "unavailable: libc lacks a required function" : "off");
         return;
@@ -190,6 +221,8 @@ __attribute__((constructor(101))) static void set_up(void) {
 }
 
 __attribute__((destructor(101))) static void tear_down(void) {
+    if (atomic_load(&zio__confined))
+        return;
     zio__stats_gauges();
     zio__stats_close();
 }

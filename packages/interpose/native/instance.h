@@ -23,10 +23,14 @@ struct zio__settings {
     const char *log;       /* a file, "stderr", or NULL */
     uint32_t disabled;     /* enum zio_kernel_feature */
     bool follow;           /* programs that this one executes are under zIO too */
+    uint64_t seccomp;      /* filters that are known to let zIO work */
 };
 
-/* Reads the environment; a value that makes no sense is replaced by its default. */
+/* Reads the environment; a value that makes no sense is replaced by its default. Makes no system
+ * call. */
 void zio__settings_read(struct zio__settings *settings);
+/* Finds out what was left to zIO. */
+void zio__settings_complete(struct zio__settings *settings);
 
 /* A quarter of what the cgroup allows or the machine has, in bytes. */
 uint64_t zio__default_memory_limit(void);
@@ -48,6 +52,10 @@ static inline bool zio__is_small(size_t length) {
     return __builtin_expect(length < atomic_load_explicit(&zio__threshold, memory_order_relaxed),
                             1);
 }
+
+/* Set for good once a seccomp filter is there that may kill for our system calls: none is made any
+ * more, not even at exit. */
+extern _Atomic bool zio__confined;
 
 /* Whether anything is tracked, or may be: also while zIO is ending. */
 static inline bool zio__is_tracking(void) {

@@ -85,6 +85,7 @@ static uint32_t read_list(const char *name) {
 void zio__settings_read(struct zio__settings *settings) {
 #define READ_SIZE(field, name, fallback, least, most)                                              \
     settings->field = read_size(name, fallback, least, most);
+#define READ_COUNT READ_SIZE
 #define READ_ENUM(field, name, fallback, least, most)                                              \
     settings->field = (enum zio_policy)read_enum(name, fallback, least, most);
 #define READ_PATH(field, name, fallback, least, most)                                              \
@@ -96,6 +97,9 @@ void zio__settings_read(struct zio__settings *settings) {
     READ_##kind(field, name, fallback, least, most)
     ZIO_CONFIG(READ)
 #undef READ
+}
+
+void zio__settings_complete(struct zio__settings *settings) {
     if (settings->memory_limit == 0)
         settings->memory_limit = zio__default_memory_limit();
 }

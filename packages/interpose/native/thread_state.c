@@ -47,6 +47,8 @@ static void give_up(struct in_use *slot) {
 
 static void thread_ends(void *value) {
     struct thread_state *ending = value;
+    if (atomic_load(&zio__confined))
+        return;
     for (int i = 0; i < SLOTS; i++)
         if (ending->in_use[i].origin)
             give_up(&ending->in_use[i]);

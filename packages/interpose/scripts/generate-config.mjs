@@ -38,6 +38,7 @@ function cRow(variable) {
   const { type, identifier, name } = variable;
   const bounds = {
     size: () => [cSize(variable.default), cSize(variable.min), cSize(variable.max)],
+    count: () => [cSize(variable.default), cSize(variable.min), cSize(variable.max)],
     enum: () => [cConstant(variable, variable.default), "0", `${variable.values.length - 1}`],
     list: () => ["0", "0", "0"],
     path: () => ["0", "0", "0"],
@@ -70,8 +71,8 @@ ${variables
   .map(cEnum)
   .join("\n")}
 /* Every setting: X(identifier, "ZIO_NAME", kind, default, min, max) with the kinds SIZE (bytes; the text may end in
- * K, M or G), ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), PATH and FLAG (yes or no). A size equal to
- * the default is valid even outside [min, max]. LIST and PATH have no default: 0. */
+ * K, M or G), COUNT, ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), PATH and FLAG (yes or no). A
+ * size equal to the default is valid even outside [min, max]. LIST and PATH have no default: 0. */
 #define ZIO_CONFIG(X) \\
 ${variables.map(cRow).join(" \\\n")}
 /* clang-format on */
@@ -88,6 +89,7 @@ const propertyType = ({ type, values }) => {
   const words = values?.map(({ word }) => `"${word}"`).join(" | ");
   return {
     size: () => "number",
+    count: () => "number",
     path: () => "string",
     enum: () => words,
     list: () => `(${words})[]`,
@@ -98,7 +100,7 @@ const propertyType = ({ type, values }) => {
 function typeScriptTable(variables) {
   const rows = variables.map((variable) => {
     const withProperty = { ...variable, property: property(variable) };
-    if (variable.type !== "size") return withProperty;
+    if (variable.type !== "size" && variable.type !== "count") return withProperty;
     return { ...withProperty, minBytes: Number(sizeBytes(variable.min)), maxBytes: Number(sizeBytes(variable.max)) };
   });
   const properties = variables.map(
@@ -121,6 +123,7 @@ export const configTable = ${JSON.stringify(rows, null, 2)} as const satisfies r
 
 function limits({ type, min, max, values }) {
   if (type === "size") return `size, ${min} to ${max}`;
+  if (type === "count") return `number, ${min} to ${max}`;
   if (type === "enum") return `one of ${values.map(({ word }) => `\`${word}\``).join(", ")}`;
   if (type === "flag") return "`yes` or `no`";
   return type === "list" ? "words separated by commas" : type;

@@ -18,6 +18,8 @@ export interface Settings {
   logPath?: string | undefined;
   /** `ZIO_DISABLE`: Kernel features to do without, separated by commas. */
   disable?: ("userfaultfd" | "device" | "syscall" | "move" | "procmap-query" | "thread-id" | "poison")[] | undefined;
+  /** `ZIO_SECCOMP`: How many seccomp filters, there when a program starts, are known to let zIO work; under any other number it stays off. `zio run` tries it out and sets it. */
+  seccompFilters?: number | undefined;
 }
 
 /** Every setting: its variable, its option of `zio run`, its type, default, bounds and meaning. */
@@ -143,5 +145,19 @@ export const configTable = [
       }
     ],
     "property": "disable"
+  },
+  {
+    "name": "ZIO_SECCOMP",
+    "identifier": "seccomp",
+    "option": "seccomp",
+    "property": "seccompFilters",
+    "type": "count",
+    "placeholder": "number",
+    "default": "0",
+    "min": "0",
+    "max": "1024",
+    "meaning": "How many seccomp filters, there when a program starts, are known to let zIO work; under any other number it stays off. `zio run` tries it out and sets it.",
+    "minBytes": 0,
+    "maxBytes": 1024
   }
 ] as const satisfies readonly ConfigVariable[];

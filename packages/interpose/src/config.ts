@@ -11,7 +11,7 @@ export interface ConfigVariable {
   readonly property: keyof Settings;
   /** The option of `zio run`, without its dashes. */
   readonly option: string;
-  readonly type: "enum" | "size" | "path" | "list" | "flag";
+  readonly type: "enum" | "size" | "count" | "path" | "list" | "flag";
   /** Absent: the option stands alone, and says the opposite of the default. */
   readonly placeholder?: string;
   /** Empty: unset. */
@@ -56,6 +56,7 @@ export function describeValues(variable: ConfigVariable): string {
   const words = variable.values?.map(({ word }) => word).join(", ");
   if (variable.type === "enum") return `one of ${words}`;
   if (variable.type === "list") return `a list, separated by commas, of ${words}`;
+  if (variable.type === "count") return `a number from ${variable.min} to ${variable.max}`;
   if (variable.type === "size") return `a size from ${variable.min} to ${variable.max} (K, M and G are binary)`;
   return variable.type === "flag" ? "yes or no" : "a path";
 }
@@ -66,6 +67,7 @@ export function problemWithValue(variable: ConfigVariable, text: string): string
   const good = {
     enum: () => words.includes(text),
     list: () => text === "" || text.split(",").every((word) => words.includes(word)),
+    count: () => /^\d{1,9}$/.test(text) && Number(text) <= (variable.maxBytes ?? Number.MAX_SAFE_INTEGER),
     path: () => text !== "" && !text.includes("\0"),
     flag: () => text === "yes" || text === "no",
     size: () => {

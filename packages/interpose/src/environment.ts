@@ -1,5 +1,6 @@
 // The environment of a program under zIO: LD_PRELOAD and a variable for each setting that is not left to its default.
 import { ZioError } from "@zio/core";
+import { allowedSeccompFilters } from "@zio/fault-handler";
 import { type ConfigVariable, formatSize, problemWithValue } from "./config.js";
 import { configTable, type Settings } from "./config-table.js";
 import { libraryPath, preloadablePath } from "./library-path.js";
@@ -42,6 +43,6 @@ export function environment(options: EnvironmentOptions = {}): Record<string, st
   const { base = process.env, library = libraryPath() } = options;
   return {
     LD_PRELOAD: preloadWith(preloadablePath(library), base.LD_PRELOAD),
-    ...settingVariables(options),
+    ...settingVariables({ seccompFilters: allowedSeccompFilters(), ...options }),
   };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ZioError } from "@zio/core";
+import { allowedSeccompFilters } from "@zio/fault-handler";
 import { compileC, runProgram } from "@zio/test-support";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { configTable, environment, preloadablePath, preloadWith, settingVariables } from "../src/index.js";
@@ -18,7 +19,9 @@ afterEach(() => rmSync(directory, { recursive: true }));
 const libraryOfTest = () => compileC({ sources: [join(victims, "says-hello.c")], flags: ["-shared", "-fPIC"] });
 
 test("without settings only LD_PRELOAD is set", () => {
-  expect(environment({ base: {}, library: "/opt/libzio.so" })).toEqual({ LD_PRELOAD: "/opt/libzio.so" });
+  const { ZIO_SECCOMP, ...variables } = environment({ base: {}, library: "/opt/libzio.so" });
+  expect(variables).toEqual({ LD_PRELOAD: "/opt/libzio.so" });
+  expect(ZIO_SECCOMP).toBe(allowedSeccompFilters()?.toString());
 });
 
 test("every setting becomes its variable", () => {
@@ -30,6 +33,7 @@ test("every setting becomes its variable", () => {
     logPath: "stderr",
     follow: false,
     disable: ["move", "device"],
+    seccompFilters: 2,
   });
   expect(variables).toEqual({
     ZIO_POLICY: "always",
@@ -39,6 +43,7 @@ test("every setting becomes its variable", () => {
     ZIO_LOG: "stderr",
     ZIO_FOLLOW: "no",
     ZIO_DISABLE: "move,device",
+    ZIO_SECCOMP: "2",
   });
   expect(Object.keys(variables)).toHaveLength(configTable.length);
 });

@@ -142,6 +142,11 @@ int zio_uffd_move(const struct zio_uffd *uffd, uint64_t start, uint64_t source, 
  * had. ZIO_ENOSYS without can_poison. */
 int zio_uffd_poison(const struct zio_uffd *uffd, uint64_t start, uint64_t length, uint64_t *done);
 
+/* How many seccomp filters this process runs under: 0 for none, ZIO_ENOSYS where that cannot be found
+ * out (no /proc; filters on Linux before 5.9). Safe under any filter under which a program can
+ * start: it makes no other calls than the dynamic loader does. */
+int zio_seccomp_filters(void);
+
 /* What memory lies at an address. */
 struct zio_mapping {
     uint64_t start, end;

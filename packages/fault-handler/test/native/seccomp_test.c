@@ -51,6 +51,19 @@ static void filter_that_refuses_is_survived(void) {
     survives_a_filter(SYS_userfaultfd, SECCOMP_RET_ERRNO | EPERM);
 }
 
+static void filter_that_refuses_what_replaces_a_read_is_survived(void) {
+    survives_a_filter(SYS_readv, SECCOMP_RET_ERRNO | EPERM);
+}
+
+static void filters_are_counted(void) {
+    int before = zio_seccomp_filters();
+    CHECK(before >= 0);
+    for (int i = 1; i <= 3; i++) {
+        install_filter(SYS_swapon, SECCOMP_RET_KILL_PROCESS);
+        CHECK_EQ(zio_seccomp_filters(), before + i);
+    }
+}
+
 static atomic_int sigsys_seen;
 
 static void note_sigsys(int number) {
@@ -80,6 +93,8 @@ static const struct test tests[] = {
     TEST(filter_that_kills_the_thread_is_survived),
     TEST(filter_that_kills_for_poll_is_survived),
     TEST(filter_that_refuses_is_survived),
+    TEST(filter_that_refuses_what_replaces_a_read_is_survived),
+    TEST(filters_are_counted),
     TEST(trap_handler_of_the_program_is_not_run),
     TEST(harmless_filter_changes_nothing),
 };

@@ -61,6 +61,8 @@ ZIO_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struc
 void zio__before_seccomp(void) {
     if (zio__is_tracking())
         zio__turn_off("off: a seccomp filter was installed");
+    if (zio_tracker_is_owner(&zio__tracker))
+        atomic_store(&zio__confined, true);
 }
 
 ZIO_EXPORT int prctl(int option, ...) {
@@ -70,7 +72,8 @@ ZIO_EXPORT int prctl(int option, ...) {
     for (int i = 0; i < 4; i++)
         a[i] = va_arg(rest, unsigned long);
     va_end(rest);
-    if (option == PR_SET_SECCOMP)
+    /* Without a program it is only a question whether the kernel has filters. */
+    if (option == PR_SET_SECCOMP && (a[0] != SECCOMP_MODE_FILTER || a[1]))
         zio__before_seccomp();
     return ZIO_REAL(prctl)(option, a[0], a[1], a[2], a[3]);
 }

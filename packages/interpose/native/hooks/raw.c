@@ -1,6 +1,7 @@
 /* syscall(3): the raw calls that have a hook of their own, or make a process, must not pass by. */
 #include <errno.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -89,7 +90,8 @@ ZIO_EXPORT long syscall(long number, ...) {
     case SYS_mlockall:
         return mlockall((int)a[0]);
     case SYS_seccomp:
-        zio__before_seccomp();
+        if (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2]))
+            zio__before_seccomp();
         break;
     case SYS_prctl:
         return prctl((int)a[0], a[1], a[2], a[3], a[4]);

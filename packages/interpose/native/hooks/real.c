@@ -4,14 +4,17 @@
 
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <zio/syscall.h>
 
 struct zio__real zio__real;
 static const char *missing;
 
 void zio__resolve_real(void) {
-    static _Atomic long resolving; /* the thread that does it, or 0 */
-    long self = zio_syscall(SYS_gettid), nobody = 0;
+    static _Atomic uintptr_t resolving; /* the thread that does it, or 0 */
+    uintptr_t nobody = 0;
+    /* No system call for it: a seccomp filter may be there (instance.c looks later). */
+    uintptr_t self = (uintptr_t)__builtin_thread_pointer();
     while (!atomic_compare_exchange_weak(&resolving, &nobody, self)) {
         if (nobody == self) /* dlsym came back to us through malloc, free or memcpy */
             return;

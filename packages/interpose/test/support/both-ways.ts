@@ -1,10 +1,12 @@
 // The differential harness: a victim program must not be able to tell whether libzio.so is loaded. It runs plain and
 // then preloaded in each mode; standard output, standard error, exit status and signal must be the same, and the
 // counters must show that copies were really elided, or the comparison would prove nothing.
+
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { seccompFilters } from "@zio/fault-handler";
 import { describe, expect, type TestContext, test } from "vitest";
 import { readStatsDirectory, type StatsDirectory } from "../../src/read-stats.js";
 import { chosenLibrary } from "./chosen-library.js";
@@ -77,7 +79,8 @@ export async function preloadableLibrary(chosen?: string): Promise<string> {
 
 function plainEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => name !== "LD_PRELOAD" && !name.startsWith("ZIO_"));
-  return { ...Object.fromEntries(kept), LC_ALL: "C" };
+  const filters = seccompFilters(); // those of a container
+  return { ...Object.fromEntries(kept), LC_ALL: "C", ...(filters ? { ZIO_SECCOMP: String(filters) } : {}) };
 }
 
 function ending({ status, signal }: Outcome): string {

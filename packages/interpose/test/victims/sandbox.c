@@ -58,6 +58,19 @@ static struct sock_fprog allow(const int *calls, size_t count, unsigned otherwis
     rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, otherwise);
     return (struct sock_fprog){n, rules};
 }
+/* A filter that allows all but a list. */
+static struct sock_fprog refuse(const int *calls, size_t count, unsigned how) {
+    static struct sock_filter rules[160];
+    unsigned short n = 0;
+    rules[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
+    for (size_t i = 0; i < count; i++) {
+        rules[n++] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
+        rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, how);
+    }
+    rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    return (struct sock_fprog){n, rules};
+}
 
 static const int io_calls[] = {SYS_read, SYS_write, SYS_exit, SYS_exit_group, SYS_rt_sigreturn};
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
@@ -119,10 +132,190 @@ static void over_threads(void) {
     _exit(failures != 0);
 }
 
+/* The filter and all that was done under it are the program's: it ends as it does plain. */
+static void leaves(int way) {
+    static const int calls[] = {SYS_read, SYS_write, SYS_exit_group, SYS_fstat, SYS_newfstatat};
+    pid_t child = fork();
+    if (child == 0) {
+        prepare();
+        install(allow(calls, COUNT(calls), SECCOMP_RET_KILL_PROCESS), way);
+        confined();
+        exit(failures != 0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    say("left: %d\n", status);
+}
+static void exits(void) {
+    leaves(0);
+    leaves(1);
+}
+
+static void *nothing(void *argument) {
+    byte *mine = viewed(SIZE, OLD);
+    EXPECT_BYTES(mine, SIZE, OLD, 0);
+    return argument;
+}
+/* Threads and children end and begin under a filter that allows what libc needs for it. */
+static void goes_on(void) {
+    static const int wanted[] = {SYS_userfaultfd, SYS_ioctl,       SYS_ppoll,      SYS_sigaltstack,
+                                 SYS_fallocate,   SYS_mkdirat,     SYS_unlinkat,   SYS_getppid,
+                                 SYS_statx,       SYS_close_range, SYS_nanosleep,  SYS_sysinfo,
+                                 SYS_prctl,       SYS_mincore,     SYS_sched_yield};
+    prepare();
+    pthread_join(start(nothing, NULL), NULL);
+    pthread_t early = start(nothing, NULL);
+    install(refuse(wanted, COUNT(wanted), SECCOMP_RET_KILL_PROCESS), 2);
+    pthread_join(early, NULL);
+    confined();
+    pthread_join(start(nothing, NULL), NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        EXPECT_BYTES(b, SIZE, NEW, 0);
+        write_all(c.out, source, SIZE);
+        confined();
+        exit(failures != 0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    say("the child: %d\n", status);
+    for (int fd = 3; fd < 5000; fd++)
+        close(fd);
+    exit(failures != 0);
+}
+
+/* Questions about seccomp install nothing, and zIO goes on. */
+static void asks(void) {
+    errno = 0;
+    say("%ld %s\n", (long)prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL), errno_name(errno));
+    say("%ld %s\n", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL), errno_name(errno));
+    unsigned action = SECCOMP_RET_KILL_PROCESS;
+    say("%ld\n", syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action));
+    say("%d\n", prctl(PR_GET_SECCOMP));
+    prepare();
+    for (int i = 0; i < 10; i++)
+        EXPECT_BYTES(viewed(SIZE, OLD), SIZE, OLD, 0);
+}
+
+static char self[PATH_MAX];
+static void run_self(void) {
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = 0;
+    execl(self, self, "be-filtered", NULL);
+    die("exec");
+}
+static void be_filtered(void) {
+    prepare();
+    confined();
+    _exit(failures != 0);
+}
+
+/* Filters that were there when the program started: of the calls that zIO may try. */
+static void born_filtered(void) {
+    static const int some[] = {SYS_userfaultfd};
+    static const int more[] = {SYS_userfaultfd, SYS_ioctl, SYS_ppoll, SYS_madvise, SYS_mremap};
+    static const unsigned how[] = {SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD,
+                                   SECCOMP_RET_ERRNO | EPERM, SECCOMP_RET_ERRNO | ENOSYS,
+                                   SECCOMP_RET_TRAP};
+    for (int i = 0; i < 10; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            install(i % 2 ? refuse(more, COUNT(more), how[i / 2])
+                          : refuse(some, COUNT(some), how[i / 2]),
+                    0);
+            run_self();
+        }
+        int status = -1;
+        waitpid(child, &status, 0);
+        say("filter %d: %d\n", i, status);
+    }
+    EXPECT_BYTES(viewed(SIZE, OLD), SIZE, OLD, 0);
+}
+
+/* Only what the plain program needs from exec to exit is allowed: not even a child to try in. */
+static void born_confined(void) {
+    static const int calls[] = {
+        SYS_read,
+        SYS_write,
+        SYS_exit_group,
+        SYS_execve,
+        SYS_brk,
+        SYS_mmap,
+        SYS_munmap,
+        SYS_mprotect,
+        SYS_openat,
+        SYS_close,
+        SYS_newfstatat,
+        SYS_fstat,
+        SYS_pread64,
+        SYS_set_tid_address,
+        SYS_set_robust_list,
+        SYS_rseq,
+        SYS_prlimit64,
+        SYS_getrandom,
+        SYS_pipe2,
+        SYS_fcntl,
+        SYS_readlinkat,
+        SYS_faccessat,
+        SYS_faccessat2,
+        SYS_futex,
+        SYS_uname,
+        SYS_getpid,
+        SYS_gettid,
+        SYS_rt_sigaction,
+        SYS_rt_sigprocmask,
+#ifdef __x86_64__
+        SYS_arch_prctl,
+        SYS_access,
+        SYS_readlink,
+        SYS_open,
+        SYS_stat,
+#endif
+    };
+    pid_t child = fork();
+    if (child == 0) {
+        install(allow(calls, COUNT(calls), SECCOMP_RET_KILL_PROCESS), 0);
+        run_self();
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    say("ended with %d\n", status);
+    EXPECT_BYTES(viewed(SIZE, OLD), SIZE, OLD, 0);
+}
+
+/* A filter at the start under which zIO is known to work, and one under which one call that it makes
+ * in the program's name is refused: a read of the program's must not fail for that. */
+static void born_known(void) {
+    static const int harmless[] = {SYS_swapon}, readv_only[] = {SYS_readv};
+    for (int i = 0; i < 3; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            setenv("ZIO_SECCOMP", "1", 1);
+            install(i == 0 ? refuse(harmless, 1, SECCOMP_RET_KILL_PROCESS)
+                    : i == 1 ? refuse(readv_only, 1, SECCOMP_RET_ERRNO | EPERM)
+                             : refuse(readv_only, 1, SECCOMP_RET_KILL_PROCESS),
+                    0);
+            run_self();
+        }
+        int status = -1;
+        waitpid(child, &status, 0);
+        say("filter %d: %d\n", i, status);
+    }
+    EXPECT_BYTES(viewed(SIZE, OLD), SIZE, OLD, 0);
+}
+
 int main(int argc, char **argv) {
     static const struct subcase cases[] = {{"strict", strict},
                                            {"by-prctl", by_prctl},
                                            {"by-seccomp", by_seccomp},
-                                           {"over-threads", over_threads}};
+                                           {"over-threads", over_threads},
+                                           {"exits", exits},
+                                           {"goes-on", goes_on},
+                                           {"asks", asks},
+                                           {"born-known", born_known},
+                                           {"born-filtered", born_filtered},
+                                           {"born-confined", born_confined}};
+    if (argc > 1 && strcmp(argv[1], "be-filtered") == 0)
+        be_filtered();
     return run_subcase(argc, argv, cases, COUNT(cases));
 }

@@ -1,3 +1,4 @@
+import { allowedSeccompFilters } from "@zio/fault-handler";
 import { type ConfigVariable, configTable, libraryPath, preloadablePath } from "@zio/interpose";
 import { Command, Option } from "commander";
 import { CommandError, exitStatus } from "../exit-status.js";
@@ -32,6 +33,8 @@ export interface VariableList {
 export function settleVariables(options: OptionTexts): { variables: VariableList; lines: string[] } {
   const environment = EnvironmentBytes.of(process.env);
   const lines = applySettings(environment, options);
+  const filters = allowedSeccompFilters();
+  if (filters && options.ZIO_SECCOMP === undefined) environment.set("ZIO_SECCOMP", String(filters));
   const variables: VariableList = { set: { LD_PRELOAD: preloadablePath(libraryPath()) }, unset: [] };
   for (const variable of configTable as readonly ConfigVariable[]) {
     const text = environment.text(variable.name);

@@ -10,7 +10,7 @@ const statsVariable = "ZIO_STATS";
 
 function helpText(variable: ConfigVariable, meaning: string): string {
   const words = variable.values?.map(({ word }) => word).join(", ");
-  const bounds = variable.type === "size" ? `${variable.min} to ${variable.max}` : words;
+  const bounds = variable.type === "size" || variable.type === "count" ? `${variable.min} to ${variable.max}` : words;
   return [meaning.replaceAll("`", ""), bounds && `[${bounds}]`, variable.default && `(default: ${variable.default})`]
     .filter(Boolean)
     .join(" ");

@@ -2,10 +2,12 @@
 import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import { release, totalmem } from "node:os";
 import { dirname } from "node:path";
+import { seccompFilters } from "@zio/fault-handler";
 import { launcherPath, libraryPath } from "@zio/interpose";
 import { isPrivateDirectory, userStatsDirectory } from "../stats/directory.js";
 import { type Check, good } from "./check.js";
-import { cgroupLimit, describeBytes, readNumber, readText, softLimit, statusField } from "./proc.js";
+import { cgroupLimit, describeBytes, readNumber, readText, softLimit } from "./proc.js";
+import { checkSeccomp } from "./seccomp.js";
 
 /** The first with the events of userfaultfd that zIO needs, as it needs them. */
 const oldestKernel = [4, 18] as const;
@@ -67,16 +69,6 @@ function checkLibc(): Check {
   const version = report.getReport().header.glibcVersionRuntime;
   if (version) return good(id, title, `glibc ${version}`);
   return { id, title, state: "missing", reason: "this is not glibc", fix: "zIO needs glibc; use an image that has it" };
-}
-
-function checkSeccomp(): Check {
-  const [id, title] = ["seccomp", "seccomp"];
-  const mode = statusField("Seccomp");
-  if (mode === "0") return good(id, title, "no filter");
-  if (mode === undefined) return { id, title, state: "unknown", reason: "the kernel does not tell", fix: "" };
-  const filters = statusField("Seccomp_filters") ?? "some";
-  const fix = "if userfaultfd is refused, allow it in the profile (docker: --security-opt seccomp=PROFILE)";
-  return { id, title, state: "limited", reason: `${filters} filters are active`, fix };
 }
 
 function checkMapCount(): Check {
@@ -166,6 +158,13 @@ function checkCounters(): Check {
 export function machineChecks(): { before: Check[]; after: Check[] } {
   return {
     before: [checkKernel(), checkLibc(), checkLibrary()],
-    after: [checkSeccomp(), checkMapCount(), checkAddressSpace(), checkMemory(), checkThreads(), checkCounters()],
+    after: [
+      checkSeccomp(seccompFilters()),
+      checkMapCount(),
+      checkAddressSpace(),
+      checkMemory(),
+      checkThreads(),
+      checkCounters(),
+    ],
   };
 }

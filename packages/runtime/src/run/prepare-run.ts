@@ -2,10 +2,11 @@
 // settles the environment. Says one line for each thing the user should know and never more than the program's start
 // costs: what is not possible is left out and the program runs.
 import { resolve } from "node:path";
-import type { KernelFeature } from "@zio/fault-handler";
+import { type KernelFeature, seccompFilters } from "@zio/fault-handler";
 import { launcherPath, libraryPath, preloadablePath, preloadWith } from "@zio/interpose";
 import { addressSpaceProblem } from "../doctor/machine-checks.js";
 import { readText } from "../doctor/proc.js";
+import { seccompProblem } from "../doctor/seccomp.js";
 import { userfaultfdProblem } from "../doctor/userfaultfd.js";
 import { CommandError, exitStatus } from "../exit-status.js";
 import { makeRunDirectory } from "../stats/directory.js";
@@ -62,7 +63,17 @@ function preload(environment: EnvironmentBytes): void {
 function reasonToRunPlain(environment: EnvironmentBytes, pid: number) {
   const disable = (environment.text("ZIO_DISABLE") ?? "").split(",").filter(Boolean) as KernelFeature[];
   if (environment.text("ZIO_POLICY") === "off" || disable.includes("userfaultfd")) return undefined;
-  return userfaultfdProblem(disable) ?? addressSpaceProblem(readText(`/proc/${pid}/limits`));
+  return (
+    userfaultfdProblem(disable) ??
+    seccompProblem(seccompFilters()) ??
+    addressSpaceProblem(readText(`/proc/${pid}/limits`))
+  );
+}
+
+/** What zIO needs was tried out under this process's seccomp filters just now; the command has the same. */
+function allowFilters(environment: EnvironmentBytes, options: OptionTexts): void {
+  const filters = seccompFilters();
+  if (filters && options.ZIO_SECCOMP === undefined) environment.set("ZIO_SECCOMP", String(filters));
 }
 
 /** Adds zIO to the environment where that can work; returns the lines that say why not, or what is different. */
@@ -80,7 +91,9 @@ function addLibrary(path: Buffer, environment: EnvironmentBytes, request: RunReq
     return [...lines, `${(error as Error).message}; the command runs unchanged`];
   }
   const problem = reasonToRunPlain(environment, request.pid);
-  return problem ? [...lines, `${problem.reason}, so the command runs unchanged; ${problem.fix}`] : lines;
+  if (problem) return [...lines, `${problem.reason}, so the command runs unchanged; ${problem.fix}`];
+  allowFilters(environment, request.options);
+  return lines;
 }
 
 function planStats(file: string, request: RunRequest, environment: EnvironmentBytes, launchScript: string) {
