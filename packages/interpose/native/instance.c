@@ -51,6 +51,10 @@ void zio__turn_off(const char *why) {
     turn_off(why);
 }
 
+void zio_materialise_all(void) {
+    zio__turn_off("off: plain memory was asked for (zio_materialise_all)");
+}
+
 static _Atomic bool is_pinned;
 
 static bool cannot_tell_pinned(void) {
@@ -129,8 +133,8 @@ bool zio__ready(void) {
     return false;
 }
 
-/* `zio__confined` changes only while `lifecycle` is free, which prepare holds until the fork is done:
- * the three see the same. */
+/* `zio__confined` changes only while `lifecycle` is free, which prepare holds until the fork is
+ * done: the three see the same. */
 void zio__before_fork(void) {
     if (atomic_load(&zio__confined))
         return;
@@ -172,14 +176,21 @@ static void check_allocator(void) {
         zio__real.malloc_usable_size = NULL;
 }
 
-/* These runtimes keep shadow memory by hooking what we hook, and know every thread and page. */
+/* The runtimes of sanitizers keep shadow memory by hooking what we hook, and know every thread.
+ * Weak, not dlsym: looking up what is not there would allocate and free, in other libraries' hooks
+ * too. */
+extern char __asan_init __attribute__((weak)), __tsan_init __attribute__((weak)),
+    __msan_init __attribute__((weak)), __hwasan_init __attribute__((weak)),
+    __lsan_ignore_object __attribute__((weak));
+
 static bool is_sanitised(void) {
-    static const char *const starts[] = {"__asan_init", "__tsan_init", "__msan_init",
-                                         "__hwasan_init", "__lsan_ignore_object"};
-    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
-        if (dlsym(RTLD_DEFAULT, starts[i]))
-            return true;
-    return false;
+#ifdef __SANITIZE_ADDRESS__
+    return false; /* the library itself is being tested */
+#endif
+    if (&__asan_init || &__tsan_init || &__msan_init || &__hwasan_init || &__lsan_ignore_object)
+        return true;
+    /* Linked statically they export only what they hook; nobody else hooks this. */
+    return dlsym(RTLD_DEFAULT, "__cxa_atexit") != dlsym(RTLD_NEXT, "__cxa_atexit");
 }
 
 __attribute__((constructor(101))) static void set_up(void) {

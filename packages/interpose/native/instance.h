@@ -74,6 +74,11 @@ bool zio__ready(void);
 /* Ends zIO in this process: views become memory, every hook becomes a plain call. */
 void zio__turn_off(const char *why);
 
+/* For debuggers, by name: `call (void)zio_materialise_all()`. They read memory by calls that give EIO
+ * for a view. Every view becomes memory, and zIO ends in this process. Not while all other threads
+ * are held back: the handler thread must run. */
+__attribute__((visibility("default"))) void zio_materialise_all(void);
+
 /* The program pins memory for long (io_uring's registered buffers). UFFDIO_MOVE refuses pinned
  * pages; without it eviction would strand them, so zIO ends then. */
 void zio__memory_is_pinned(void);

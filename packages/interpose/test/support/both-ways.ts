@@ -35,6 +35,8 @@ export interface VictimRun {
   expectElision?: boolean | { redirected?: number; elided?: number; translated?: number };
   /** Libraries to preload in every run, after libzio.so. */
   preload?: readonly string[];
+  /** Likewise, before ours. */
+  preloadBefore?: readonly string[];
   modes?: readonly Mode[];
   /** Another libzio.so than the one that is chosen for all. */
   library?: string;
@@ -142,7 +144,7 @@ class Session {
   }
 
   preload(libraries: readonly string[]): string {
-    return [...libraries, ...(this.run.preload ?? [])].join(":");
+    return [...(this.run.preloadBefore ?? []), ...libraries, ...(this.run.preload ?? [])].join(":");
   }
 
   directory(name: string): string {

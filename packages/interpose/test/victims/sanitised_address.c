@@ -1,0 +1,2 @@
+/* flags: -O1 -g -fno-builtin -fsanitize=address -static-libasan */
+#include "sanitised.h"
