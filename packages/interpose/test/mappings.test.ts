@@ -22,6 +22,7 @@ const moves: Sentences = {
   "a mapping shrinks and grows again": "shrunk-and-grown",
   "a mapping moves to a fixed place": "moved-to-fixed-place",
   "a mapping moves over views": "moved-over-views",
+  "a mapping of which a part was mapped anew moves to a fixed place": "moved-in-pieces",
   "two mappings trade places": "traded-places",
   "MREMAP_DONTUNMAP leaves zeros behind": "left-behind",
   "the middle of a mapping moves away": "moved-middle",

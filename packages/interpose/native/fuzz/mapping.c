@@ -84,7 +84,9 @@ static void do_mremap(struct context *context, const long *a) {
         to = mmap(NULL, n, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         flags |= MREMAP_FIXED;
     }
-    byte *moved = move(slot->at, old, n, flags, to, a[3]);
+    /* By the instruction itself only what the kernel does with one mapping is covered. */
+    long way = to != NULL && a[3] % WAYS_TO_CALL == BY_INSTRUCTION ? BY_SYSCALL : a[3];
+    byte *moved = move(slot->at, old, n, flags, to, way);
     if ((void *)moved == MAP_FAILED) {
         if (errno != EFAULT)
             fuzz_say(context, " failed: %d", errno);

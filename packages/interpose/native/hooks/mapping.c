@@ -130,6 +130,15 @@ static void *remap_in_steps(void *start, size_t old_length, size_t new_length, i
     return moved;
 }
 
+/* Since Linux 6.17 mremap(2) moves several mappings at once to a fixed place, but no registered
+ * ones: it says EFAULT when it comes to the first of them, and those before it are gone by then. */
+static bool is_one_mapping(const void *start, size_t length) {
+    struct zio_mapping mapping;
+    uint64_t from = (uint64_t)(uintptr_t)start;
+    return zio_mapping_query(&zio__tracker.uffd, from, &mapping) == 0 &&
+           mapping.end >= from + length;
+}
+
 static size_t round_to_pages(size_t length) {
     return (length + 4095) & ~(size_t)4095;
 }
@@ -140,10 +149,12 @@ ZIO_EXPORT void *mremap(void *start, size_t old_length, size_t new_length, int f
     void *target = flags & MREMAP_FIXED ? va_arg(rest, void *) : NULL;
     va_end(rest);
     int saved = errno;
+    size_t old_pages = round_to_pages(old_length), new_pages = round_to_pages(new_length);
+    if ((flags & MREMAP_FIXED) && zio__is_tracking() && !is_one_mapping(start, old_pages))
+        zio_tracker_yield_range(&zio__tracker, start, old_pages);
     void *result = ZIO_REAL(mremap)(start, old_length, new_length, flags, target);
     if (result != MAP_FAILED || errno != EFAULT || !zio__is_tracking())
         return result;
-    size_t old_pages = round_to_pages(old_length), new_pages = round_to_pages(new_length);
     if (!zio_tracker_is_suitable(&zio__tracker, start, old_pages))
         return result;
     zio_tracker_yield_range(&zio__tracker, start, old_pages);

@@ -164,6 +164,26 @@ static void moved_over_views(void) {
     on_every_mapping(move_over_views);
 }
 
+/* A part was mapped anew, so the kernel may have several mappings to move. Whether it does that is
+ * the kernel's affair; whether it fails halfway is not. */
+static void moved_in_pieces(void) {
+    static const size_t firsts[] = {0, 7, 47};
+    for (size_t i = 0; i < LENGTH_OF(firsts); i++) {
+        struct memory subject = copied_mapping();
+        byte *part = subject.at + firsts[i] * PAGE, *target = map_private(size);
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+        need(mmap(part, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0) == part, "mmap");
+        model_set(subject.model + firsts[i] * PAGE, 0, PAGE);
+        flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+        byte *moved = raw() ? (byte *)syscall(SYS_mremap, subject.at, size, size, flags, target)
+                            : mremap(subject.at, size, size, flags, target);
+        say("%s", moved == target ? "moved" : strerror(errno));
+        if (moved == target)
+            subject.at = target;
+        check("in pieces", &subject);
+    }
+}
+
 /* Two mappings trade places through a third. */
 static void trade(struct memory *subject) {
     struct memory other = received_mapping();
@@ -255,8 +275,8 @@ static void moved_break(void) {
 static const struct sub_case cases[] = {
     {"grown-in-place", grown_in_place},     {"grown-elsewhere", grown_elsewhere},
     {"shrunk-and-grown", shrunk_and_grown}, {"moved-to-fixed-place", moved_to_fixed_place},
-    {"moved-over-views", moved_over_views}, {"traded-places", traded_places},
-    {"left-behind", left_behind},           {"moved-middle", moved_middle},
-    {"moved-break", moved_break},
+    {"moved-over-views", moved_over_views}, {"moved-in-pieces", moved_in_pieces},
+    {"traded-places", traded_places},       {"left-behind", left_behind},
+    {"moved-middle", moved_middle},         {"moved-break", moved_break},
 };
 VICTIM_MAIN(cases)
