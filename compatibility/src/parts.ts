@@ -29,10 +29,11 @@ export async function runParts(
       for (let attempt = 1; result.failed.length > 0 && attempt < attempts; attempt++) {
         const next = await runPart(part, slot);
         const still = new Set(next.failed);
-        result = {
-          checks: Math.max(result.checks, next.checks),
-          failed: result.failed.filter((name) => still.has(name)),
-        };
+        const failed = result.failed.filter((name) => still.has(name));
+        // The same twice is no chance.
+        const settled = failed.length === result.failed.length;
+        result = { checks: Math.max(result.checks, next.checks), failed };
+        if (settled) break;
       }
       outcome.checks += result.checks;
       outcome.failed.push(...result.failed);

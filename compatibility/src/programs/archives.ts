@@ -22,6 +22,7 @@ export const archives: Program = {
     const shell = async (name: string, script: string) => {
       const { status, stdout, stderr } = await context.run("bash", ["-c", `set -o pipefail; ${script}`]);
       same[name] = `${status} ${sha256(stdout)} ${stderr}`;
+      if (status !== 0) failed.push(`${name} succeeds`);
       return stdout;
     };
     const tar = "tar --sort=name --mtime=@0 --owner=0 --group=0 -C input -cf -";
@@ -41,12 +42,14 @@ export const archives: Program = {
     }
     await shell("tee", "cat all.tar | tee copy-1 copy-2 | cmp - all.tar && cmp copy-1 copy-2 && echo equal");
     await shell("split", "split -b 777777 all.tar part. && cat part.* | cmp - all.tar && echo equal");
-    await shell("dd", "dd if=all.tar bs=1M status=none | dd obs=64k ibs=128k status=none | dd bs=333k iflag=fullblock");
+    await shell(
+      "dd",
+      "dd if=all.tar bs=1M status=none | dd ibs=128k obs=96k status=none | dd ibs=64k obs=1M status=none",
+    );
     await shell("sort", "base64 -w 76 all.tar | sort | uniq -c | sha256sum");
     await shell("base64", "base64 all.tar | base64 -d | cmp - all.tar && echo equal");
     await shell("od", "od -An -v -tx1 < all.tar | tail -c 1000000");
-    await shell("tac, rev, tr", "base64 all.tar | tac | tr a-z A-Z | head -c 3000000");
-    delete same.dd;
+    await shell("tac, rev, tr", "base64 all.tar | tac | rev | tr a-z A-Z");
     await shell("dd of blocks", "dd if=all.tar bs=1M status=none | dd bs=333k iflag=fullblock status=none");
     return { checks: compressors.length + sizes.length, failed, same } satisfies Outcome;
   },

@@ -43,9 +43,11 @@ export const curl: Program = {
     const upload = join(context.directory, "upload");
     writeFileOfSeed(upload, 9, bodyBytes + 12_345);
     const same: Record<string, string> = {};
+    const failed: string[] = [];
     const curls = async (name: string, args: string[], file?: string) => {
       const { status, stdout, stderr } = await context.run("curl", ["-sS", "-q", ...args]);
       same[name] = `${status} ${sha256(stdout)} ${stderr} ${file ? sha256OfFile(join(context.directory, file)) : ""}`;
+      if (status !== 0) failed.push(`${name} succeeds`);
     };
     try {
       await curls("GET", [`${url}/`]);
@@ -78,7 +80,10 @@ export const curl: Program = {
       server.close();
     }
     const expected = sha256(body);
-    const failed = ["GET to a file", "eight at once"].filter((name) => !same[name]?.endsWith(expected));
+    const files = ["GET to a file", "eight at once"];
+    failed.push(
+      ...files.filter((name) => !same[name]?.endsWith(expected)).map((name) => `${name}: the body arrives whole`),
+    );
     // The boundary of a form is random.
     delete same["a form"];
     return { checks: 2, failed, same };

@@ -95,6 +95,7 @@ export const openssl: Program = {
     const run = async (name: string, script: string) => {
       const { status, stdout, stderr } = await context.run("bash", ["-c", `set -o pipefail; ${script}`]);
       same[name] = `${status} ${sha256(stdout)} ${stderr}`;
+      if (status !== 0) failed.push(`${name} succeeds`);
     };
     const key =
       "-K 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff -iv 000102030405060708090a0b0c0d0e0f";
@@ -102,7 +103,7 @@ export const openssl: Program = {
       await run(`${cipher}`, `openssl enc -${cipher} ${key} -bufsize 300000 -in page`);
       await run(
         `${cipher} and back`,
-        `openssl enc -${cipher} ${key} < page | openssl enc -d -${cipher} ${key} -bufsize 1m | cmp - page`,
+        `openssl enc -${cipher} ${key} < page | openssl enc -d -${cipher} ${key} -bufsize 1048576 | cmp - page`,
       );
     }
     await run(

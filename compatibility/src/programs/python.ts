@@ -14,6 +14,9 @@ function readReport(xml: string): { checks: number; failed: string[] } {
   return { checks: cases.length, failed: [...new Set(failed)] };
 }
 
+/** Waits for ever in virtual machines that offer the address family without a peer. */
+const leftOut = ["--ignore", "ThreadedVSOCKSocketStreamTest"];
+
 async function runModule(context: Context, module: string): Promise<PartResult> {
   const report = join(context.directory, `${module}.xml`);
   rmSync(report, { force: true });
@@ -26,7 +29,7 @@ async function runModule(context: Context, module: string): Promise<PartResult> 
   }
   const env = fromSource ? { PYTHONPATH: path, PYTHONDONTWRITEBYTECODE: "1" } : {};
   const resources = ["-u", "all,-largefile,-audio,-gui,-network,-urlfetch"];
-  const args = ["-m", "test", ...resources, "--timeout", "300", "--junit-xml", report, module];
+  const args = ["-m", "test", ...resources, "--timeout", "300", ...leftOut, "--junit-xml", report, module];
   const { status, signal, stdout, stderr } = await context.run("/usr/bin/python3", args, { env, timeoutMs: 600_000 });
   const { checks, failed } = existsSync(report) ? readReport(readFileSync(report, "utf8")) : { checks: 0, failed: [] };
   if (failed.length > 0 || status !== 0) context.log(`${module}: ${signal ?? status}\n${stdout}${stderr}`.slice(-5000));

@@ -14,7 +14,7 @@ const commands = [
 ];
 
 /** Ports for the servers of each unit that runs at a time: below those that the kernel hands out. */
-const ports = { first: 22_000, count: 2_000 };
+const portsOfUnit = 1_500;
 
 function prepare(context: Context, name: string): string {
   const root = join(context.directory, name);
@@ -25,8 +25,14 @@ function prepare(context: Context, name: string): string {
   return root;
 }
 
-async function runUnit(context: Context, root: string, unit: string, slot: number): Promise<PartResult> {
-  const range = ["--baseport", `${ports.first + slot * ports.count}`, "--portcount", `${ports.count}`];
+async function runUnit(
+  context: Context,
+  root: string,
+  unit: string,
+  firstPort: number,
+  slot: number,
+): Promise<PartResult> {
+  const range = ["--baseport", `${firstPort + slot * portsOfUnit}`, "--portcount", `${portsOfUnit}`];
   const args = ["--clients", "1", "--durable", "--timeout", "300", ...range, "--single", unit];
   const { stdout, stderr } = await context.run("./runtest", args, { cwd: root, timeoutMs: 600_000 });
   const coloured = stdout.toString("latin1").split(String.fromCharCode(27));
@@ -39,10 +45,12 @@ async function runUnit(context: Context, root: string, unit: string, slot: numbe
     const end = text.indexOf("!!! WARNING");
     context.log(`${end < 0 ? text.slice(-4000) : text.slice(end)}${stderr}`);
   }
-  return { checks: passed + failed.length, failed };
+  // This unit repeats its tests as often as it can in a given time.
+  const counted = unit === "integration/psync2" ? 0 : passed;
+  return { checks: counted + failed.length + 1, failed };
 }
 
-function suite(name: string, title: string, units: readonly string[]): Program {
+function suite(name: string, title: string, firstPort: number, units: readonly string[]): Program {
   return {
     name,
     title,
@@ -53,7 +61,9 @@ function suite(name: string, title: string, units: readonly string[]): Program {
     async run(context) {
       // Each unit that runs at a time has a directory of its own: the suite cleans up the whole of it at its end.
       const roots = [prepare(context, "redis-0"), prepare(context, "redis-1")];
-      return runParts(units, (unit, slot) => runUnit(context, roots[slot]!, unit, slot), { parallel: roots.length });
+      return runParts(units, (unit, slot) => runUnit(context, roots[slot]!, unit, firstPort, slot), {
+        parallel: roots.length,
+      });
     },
   };
 }
@@ -61,7 +71,7 @@ function suite(name: string, title: string, units: readonly string[]): Program {
 const types = ["string", "incr", "list", "list-2", "list-3", "set", "zset", "hash", "stream", "stream-cgroups"];
 
 export const redisPrograms: Program[] = [
-  suite("redis-types", "Redis, data types", [
+  suite("redis-types", "Redis, data types", 13_000, [
     ...types.map((type) => `unit/type/${type}`),
     "unit/protocol",
     "unit/querybuf",
@@ -72,7 +82,7 @@ export const redisPrograms: Program[] = [
     "unit/multi",
     "unit/other",
   ]),
-  suite("redis-persistence", "Redis, persistence", [
+  suite("redis-persistence", "Redis, persistence", 16_000, [
     "unit/aofrw",
     "unit/shutdown",
     "integration/rdb",
@@ -84,7 +94,7 @@ export const redisPrograms: Program[] = [
     "integration/convert-ziplist-hash-on-load",
     "integration/convert-ziplist-zset-on-load",
   ]),
-  suite("redis-replication", "Redis, replication", [
+  suite("redis-replication", "Redis, replication", 19_000, [
     "integration/replication",
     "integration/replication-2",
     "integration/replication-3",
