@@ -25,7 +25,7 @@ describe("with a library in which undefined behaviour traps", () => {
   test("it has traps, and no sanitizer runtime", async () => {
     const { stdout } = await runProgram("objdump", ["-d", "--no-show-raw-insn", await trappingLibrary()]);
     expect(stdout.toString().match(/\t(ud2|brk)\b/g)?.length).toBeGreaterThan(500);
-    expect(await undefinedSymbols(await trappingLibrary())).not.toMatch(/san_/);
+    expect(await undefinedSymbols(await trappingLibrary())).not.toMatch(/\bU __\w+san_/);
   });
 
   describeRuns(
@@ -53,7 +53,6 @@ describe("with a library under AddressSanitizer", () => {
     [
       "fuzz run 77 1500",
       "iofuzz 77 800",
-      "iofuzz 78 200 4",
       "iovecs multiplied",
       "input_entries recvmsg",
       "output_entries sendmsg",
