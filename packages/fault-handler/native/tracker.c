@@ -88,15 +88,21 @@ static int start_handler(struct zio_tracker *tracker) {
     return zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker));
 }
 
-static void explain_no_thread(struct zio_tracker *tracker) {
-    static const char text[] = "no thread may be started to serve faults (RLIMIT_NPROC, or the "
-                               "cgroup's pids.max); raise the limit";
-    _Static_assert(sizeof text <= sizeof tracker->reason.text, "fits");
-    for (size_t i = 0; i < sizeof text; i++)
+/* Where userfaultfd itself was not what failed. */
+static void explain_failure(struct zio_tracker *tracker, int code) {
+    if (code == 0 || tracker->reason.text[0] != '\0')
+        return;
+    const char *text = code == ZIO_EAGAIN
+                           ? "no thread may be started to serve faults (RLIMIT_NPROC, or the "
+                             "cgroup's pids.max); raise the limit"
+                           : zio_error_message(code);
+    size_t i = 0;
+    for (; text[i] != '\0' && i + 1 < sizeof tracker->reason.text; i++)
         tracker->reason.text[i] = text[i];
+    tracker->reason.text[i] = '\0';
 }
 
-static int start(struct zio_tracker *tracker) {
+static int open_and_serve(struct zio_tracker *tracker) {
     int code = map_pages(tracker);
     if (code != 0)
         return code;
@@ -105,14 +111,17 @@ static int start(struct zio_tracker *tracker) {
     if (code != 0)
         return code;
     code = zio_uffd_register(&tracker->uffd, zio__address(tracker->scratch), ZIO__SCRATCH_BYTES);
-    if (code == 0) {
+    if (code == 0)
         code = start_handler(tracker);
-        if (code == ZIO_EAGAIN)
-            explain_no_thread(tracker);
-    }
     if (code != 0)
         zio_uffd_close(&tracker->uffd);
     tracker->handler_runs = code == 0;
+    return code;
+}
+
+static int start(struct zio_tracker *tracker) {
+    int code = open_and_serve(tracker);
+    explain_failure(tracker, code);
     return code;
 }
 
@@ -188,6 +197,7 @@ static int restart_handler(struct zio_tracker *tracker) {
     int code = start_handler(tracker);
     if (code == 0)
         return 0;
+    explain_failure(tracker, code);
     /* It still runs where it could not be stopped because the descriptor is lost. */
     tracker->handler_runs = code == ZIO_EBUSY;
     settle_and_lock(tracker, WITHOUT_READER);

@@ -127,8 +127,7 @@ bool zio__ready(void) {
     }
     if (atomic_load(&zio__tracker.state) == ZIO_TRACKER_UNAVAILABLE) {
         atomic_store(&zio__on, false);
-        turn_off_unavailable(zio__tracker.reason.text[0] ? zio__tracker.reason.text
-                                                         : "out of memory");
+        turn_off_unavailable(zio__tracker.reason.text);
     }
     return false;
 }

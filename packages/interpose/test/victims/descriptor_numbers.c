@@ -287,6 +287,7 @@ static void *busy(void *argument) {
 }
 static void in_threads(void) {
     prepare();
+    work(); /* a descriptor of ours that is closed while it is being set up ends elision */
     struct channel mine[] = {wide_pipe(), wide_pipe()};
     int null = open("/dev/null", O_RDWR), own[] = {c.in,        c.out,      mine[0].in, mine[0].out,
                                                    mine[1].in, mine[1].out, null};
