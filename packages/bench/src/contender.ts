@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { demoProgramPath, environment } from "@zio/interpose";
 import { BenchError } from "./bench-error.js";
 
-export const policies = ["always", "learn", "off"] as const;
+export const policies = ["always", "learn", "off", "paper"] as const;
 export type Policy = (typeof policies)[number];
 
 export interface Contender {

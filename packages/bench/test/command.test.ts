@@ -23,7 +23,7 @@ test("a bad option ends in one line that says what is needed", async () => {
   const cases = [
     [["copies", "--pairs", "0"], /whole number of at least 1/],
     [["copies", "--copies", "1,x"], /whole number of at least 0/],
-    [["copies", "--policy", "sometimes"], /One of always, learn, off/],
+    [["copies", "--policy", "sometimes"], /One of always, learn, off, paper/],
     [["copies", "--message-bytes", "512Q"], /size such as 512K/],
     [["copies", "--cpus", "1"], /Two numbers/],
     [["copies", "--speed"], /unknown option/],

@@ -3,17 +3,15 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { BenchError, type CopiesRecord, run } from "../src/index.js";
+import { type CopiesRecord, run } from "../src/index.js";
 import { writeRecord } from "../src/record.js";
+import { orSkip } from "./support/skips.js";
 
 test("a small run verifies, interleaves, elides and leaves a record that JSON keeps", async (context) => {
   const options = { copies: [2], pairs: 2, messages: 30, warmup: 10, verifyMessages: 10, policy: "always" } as const;
   const steps: string[] = [];
   const progress = { step: (text: string) => void steps.push(text), end: () => {} };
-  const record = await run("copies", { ...options, copies: [...options.copies] }, { progress }).catch((error) => {
-    if (error instanceof BenchError && /does nothing/.test(error.message)) context.skip(error.message);
-    throw error;
-  });
+  const record = await orSkip(context, run("copies", { ...options, copies: [...options.copies] }, { progress }));
 
   expect(record).toMatchObject({ version: 1, workload: "copies", command: ["zio", "bench", "copies"] });
   expect(record.cells.map(({ parameters }) => parameters.copies)).toEqual([0, 2]);

@@ -1,9 +1,10 @@
 // The `sizes` and `faults` workloads: their arithmetic on made-up samples, and small real runs. Never their speed.
-import { expect, type TestContext, test } from "vitest";
+import { expect, test } from "vitest";
 import type { EchoSample } from "../src/echo.js";
 import type { EchoCell, EchoSettings } from "../src/echo-sweep.js";
-import { BenchError, run } from "../src/index.js";
+import { run } from "../src/index.js";
 import { sizesRows, sizesTargets } from "../src/workloads/sizes.js";
+import { orSkip } from "./support/skips.js";
 
 function cellOf(copies: number, messageBytes: number, plainNs: number, zioNs: number): EchoCell<EchoSettings> {
   const sample = (cpuNs: number) =>
@@ -44,13 +45,6 @@ test("each size is judged by its own run without copies, and small ones by their
 });
 
 const few = { pairs: 1, messages: 20, warmup: 5, verifyMessages: 5, policy: "always" } as const;
-
-async function orSkip<Result>(context: TestContext, running: Promise<Result>): Promise<Result> {
-  return running.catch((error: unknown) => {
-    if (error instanceof BenchError && /does nothing/.test(error.message)) context.skip(error.message);
-    throw error;
-  });
-}
 
 test("a small run of sizes elides five copies of each message", async (context) => {
   const record = await orSkip(context, run("sizes", { ...few, messageBytes: [65_536, 1 << 20] }));

@@ -9,15 +9,16 @@
 #define ZIO_POLICY_WORDS(X) \
   X("always", ZIO_POLICY_ALWAYS) \
   X("learn", ZIO_POLICY_LEARN) \
-  X("off", ZIO_POLICY_OFF)
+  X("off", ZIO_POLICY_OFF) \
+  X("paper", ZIO_POLICY_PAPER)
 
-enum zio_policy { ZIO_POLICY_ALWAYS, ZIO_POLICY_LEARN, ZIO_POLICY_OFF };
+enum zio_policy { ZIO_POLICY_ALWAYS, ZIO_POLICY_LEARN, ZIO_POLICY_OFF, ZIO_POLICY_PAPER };
 
 /* Every setting: X(identifier, "ZIO_NAME", kind, default, min, max) with the kinds SIZE (bytes; the text may end in
  * K, M or G), COUNT, ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), PATH and FLAG (yes or no). A
  * size equal to the default is valid even outside [min, max]. LIST and PATH have no default: 0. */
 #define ZIO_CONFIG(X) \
-  X(policy, "ZIO_POLICY", ENUM, ZIO_POLICY_LEARN, 0, 2) \
+  X(policy, "ZIO_POLICY", ENUM, ZIO_POLICY_LEARN, 0, 3) \
   X(threshold, "ZIO_THRESHOLD", SIZE, UINT64_C(16384), UINT64_C(4096), UINT64_C(1073741824)) \
   X(memory_limit, "ZIO_MEMORY_LIMIT", SIZE, UINT64_C(0), UINT64_C(1048576), UINT64_C(1099511627776)) \
   X(stats, "ZIO_STATS", PATH, 0, 0, 0) \

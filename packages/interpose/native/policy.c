@@ -1,14 +1,15 @@
-/* `always` says yes to everything at or above the threshold. `learn` keeps an account for each
- * site, in units of about a nanosecond: copies that were elided are credit; the book-keeping of a
+/* `always` says yes to everything at or above the threshold; `paper` is another file.
+ * `learn` keeps an account for each site, in units of about a nanosecond: copies that were elided are credit; the book-keeping of a
  * redirected input, and faults, are debit. A site in debt is left alone for a number of calls that
  * doubles each time, then tried again: so inputs that nobody copies, and those that everybody
  * touches, run plain but for rare probes. A later issue replaces the constants by measured ones. */
 #include "policy.h"
 
 #include "instance.h"
+#include "policy_paper.h"
 
 enum {
-    SITES = 4096,
+    SITES = ZIO__POLICY_SITES,
     PROBES = 8,
     LEARN_MIN_BYTES = 64 << 10, /* below, a hot copy costs no more than the book-keeping */
     ELIDED_BYTES_PER_UNIT = 12, /* a copy that finds little in the caches */
@@ -70,6 +71,8 @@ static void elided(void *context, uint16_t tag, uint64_t bytes) {
 void zio__policy_set_up(void) {
     if (zio__settings.policy == ZIO_POLICY_LEARN)
         zio__tracker.listener = (struct zio_tracker_listener){.elided = elided, .touched = touched};
+    if (zio__settings.policy == ZIO_POLICY_PAPER)
+        zio__policy_paper_set_up();
 }
 
 size_t zio__policy_threshold(void) {
@@ -104,6 +107,8 @@ static bool is_left_alone(struct site *site) {
 }
 
 bool zio__policy_redirects(uint16_t tag) {
+    if (zio__settings.policy == ZIO_POLICY_PAPER)
+        return zio__policy_paper_redirects(tag);
     return zio__settings.policy != ZIO_POLICY_LEARN ||
            (tag != 0 && !is_left_alone(&sites[tag % SITES]));
 }

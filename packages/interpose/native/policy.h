@@ -9,11 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Sites have numbers below this. */
+enum { ZIO__POLICY_SITES = 4096 };
+
 void zio__policy_set_up(void);
 /* The smallest call that the policy wants to hear of, in bytes. */
 size_t zio__policy_threshold(void);
 
-/* The number of a site, 1 to 65535; 0 when there is no room for it: such calls are left alone
+/* The number of a site, 1 and up; 0 when there is no room for it: such calls are left alone
  * by `learn`. */
 uint16_t zio__policy_site(uintptr_t return_address);
 /* Before an input: direct it into an origin? */

@@ -111,7 +111,9 @@ static void describe(struct zio_stats_counter *counters) {
 }
 
 void zio__stats_open(void) {
-    static const char *const policies[] = {"always", "learn", "off"};
+#define WORD(word, constant) word,
+    static const char *const policies[] = {ZIO_POLICY_WORDS(WORD)};
+#undef WORD
     uint64_t ticks = start_ticks();
     page = NULL;
     describe(fallback);

@@ -5,7 +5,7 @@ import type { ConfigVariable } from "./config.js";
 /** The settings of zIO; what is left out has its default. */
 export interface Settings {
   /** `ZIO_POLICY`: Which inputs and copies become views instead of bytes moved. */
-  policy?: "always" | "learn" | "off" | undefined;
+  policy?: "always" | "learn" | "off" | "paper" | undefined;
   /** `ZIO_THRESHOLD`: The smallest input or copy that is considered. */
   thresholdBytes?: number | undefined;
   /** `ZIO_MEMORY_LIMIT`: The most memory a process keeps in origins; 0 is automatic: a quarter of what the cgroup allows or the machine has. */
@@ -42,6 +42,10 @@ export const configTable = [
       {
         "word": "off",
         "meaning": "nothing; the hooks only call libc"
+      },
+      {
+        "word": "paper",
+        "meaning": "the published rule, for comparison: until pages touched exceed 6 % of the bytes elided"
       }
     ],
     "default": "learn",

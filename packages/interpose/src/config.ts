@@ -51,7 +51,7 @@ export function configVariable(name: string): ConfigVariable {
   return variable;
 }
 
-/** What a setting takes, as in "one of always, learn, off". */
+/** What a setting takes, as in "one of always, learn, off, paper". */
 export function describeValues(variable: ConfigVariable): string {
   const words = variable.values?.map(({ word }) => word).join(", ");
   if (variable.type === "enum") return `one of ${words}`;

@@ -51,8 +51,8 @@ test("a formatted size is read back as it was", () => {
 });
 
 test.each([
-  ["ZIO_POLICY", "sometimes", 'takes one of always, learn, off, not "sometimes"'],
-  ["ZIO_POLICY", "", 'takes one of always, learn, off, not ""'],
+  ["ZIO_POLICY", "sometimes", 'takes one of always, learn, off, paper, not "sometimes"'],
+  ["ZIO_POLICY", "", 'takes one of always, learn, off, paper, not ""'],
   ["ZIO_THRESHOLD", "2K", 'takes a size from 4K to 1G (K, M and G are binary), not "2K"'],
   ["ZIO_THRESHOLD", "2G", 'takes a size from 4K to 1G (K, M and G are binary), not "2G"'],
   ["ZIO_MEMORY_LIMIT", "64", 'takes a size from 1M to 1024G (K, M and G are binary), not "64"'],

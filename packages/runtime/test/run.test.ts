@@ -87,7 +87,7 @@ test("a bad value is one line, its default is used and the program runs", async 
   const byVariable = await runZio(["run", "--", ...printVariable("ZIO_POLICY")], { env: { ZIO_POLICY: "fast" } });
   expect(byVariable).toMatchObject({
     stdout: "unset",
-    stderr: 'zio: ZIO_POLICY takes one of always, learn, off, not "fast"; using learn\n',
+    stderr: 'zio: ZIO_POLICY takes one of always, learn, off, paper, not "fast"; using learn\n',
   });
 });
 
