@@ -26,7 +26,9 @@ __attribute__((noinline)) void zio__prefault_stack(void) {
 }
 
 bool zio_tracker_is_owner(const struct zio_tracker *tracker) {
-    return tracker->sentinel && *(volatile unsigned char *)tracker->sentinel == 1 &&
+    if (!tracker->sentinel || *(volatile unsigned char *)tracker->sentinel != 1)
+        return false;
+    return (tracker->is_at_home && tracker->is_at_home()) ||
            (int)zio_syscall(SYS_getpid) == tracker->owner_pid;
 }
 

@@ -76,9 +76,6 @@ void zio__memory_is_pinned(void) {
 /* Below this the program may need the two that we use. */
 enum { DESCRIPTORS_LEAST = 64 };
 
-/* A pass over views, its prefaulted stack, and the real call behind it. */
-enum { STACK_LEAST_BYTES = 16 << 10 };
-
 /* Whether the machine lets us map memory without counting it against the program. */
 static const char *refusal(void) {
     struct rlimit64 limit;
@@ -96,14 +93,6 @@ static const char *refusal(void) {
         zio_syscall(SYS_close, fd);
     }
     return overcommit == '2' ? "off: memory is not overcommitted (vm.overcommit_memory=2)" : NULL;
-}
-
-bool zio__has_stack(void) {
-    stack_t alternate;
-    uintptr_t here = (uintptr_t)&alternate;
-    if (zio_syscall(SYS_sigaltstack, 0, &alternate) != 0 || !(alternate.ss_flags & SS_ONSTACK))
-        return true;
-    return here - (uintptr_t)alternate.ss_sp >= STACK_LEAST_BYTES;
 }
 
 bool zio__ready(void) {
@@ -221,6 +210,7 @@ __attribute__((constructor(101))) static void set_up(void) {
         return;
     }
     zio_origin_pool_use_memory(&zio__tracker.pool, &zio__origin_memory);
+    zio__tracker.is_at_home = zio__is_at_home;
     zio__tracker.ledger = zio__ledger;
     zio__policy_set_up();
     zio__thread_set_up();

@@ -67,6 +67,10 @@ static inline bool zio__is_tracking(void) {
  * plain call, which is always right, does not. */
 bool zio__has_stack(void);
 
+/* False in a child that runs in our memory, and in the parent until it has looked once. Knows of
+ * children that were made through libc. */
+bool zio__is_at_home(void);
+
 /* Whether views may be made now by this thread; starts the tracker. When userfaultfd turns
  * out to be unusable, every hook becomes a plain call from then on. */
 bool zio__ready(void);

@@ -113,6 +113,9 @@ struct zio_tracker {
     bool fork_ours;            /* the forking process owns the tracker */
     _Atomic int forking;       /* not 0: no section is entered; memory stays what it was made */
     int owner_pid;
+    /* Whether the calling thread surely runs in the process that it was started in, so that
+     * getpid(2) need not be asked at every step. NULL: it is asked. Async-signal-safe. */
+    bool (*is_at_home)(void);
     unsigned char *sentinel; /* MADV_WIPEONFORK page: 1 in the owner and its vfork children */
     uint32_t disabled;
     size_t memory_limit;

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -75,6 +76,7 @@
 
 #define ZIO_PROCESS_HOOKS(X) \
   X(OPTIONAL, pid_t, _Fork,     (void)) \
+  X(REQUIRED, pid_t, vfork,     (void)) \
   X(REQUIRED, int,   clone,     (int (*)(void *), void *, int, void *, ...)) \
   X(REQUIRED, long,  syscall,   (long, ...)) \
   X(REQUIRED, int,   setuid,    (uid_t)) \
@@ -96,6 +98,7 @@
   X(REQUIRED, struct dirent *,   readdir,   (DIR *)) \
   X(REQUIRED, struct dirent64 *, readdir64, (DIR *)) \
   X(OPTIONAL, ssize_t, getdents64, (int, void *, size_t)) \
+  X(REQUIRED, int,   sigaltstack, (const stack_t *restrict, stack_t *restrict)) \
   X(REQUIRED, int,   prctl,     (int, ...)) \
   X(REQUIRED, ssize_t, vmsplice, (int, const struct iovec *, size_t, unsigned)) \
   X(REQUIRED, int,   setrlimit,   (__rlimit_resource_t, const struct rlimit *)) \

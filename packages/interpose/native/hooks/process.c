@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <unistd.h>
+#include <zio/syscall.h>
 
 #include "../instance.h"
 #include "hook_table.h"
@@ -20,6 +21,58 @@ ZIO_EXPORT pid_t _Fork(void) {
     errno = saved;
     return child;
 }
+
+/* Children in our memory: one of vfork(2) runs while its parent thread waits, with that thread's
+ * storage; others run beside us, with whatever storage they were given. */
+static __thread bool may_be_lodger;
+static _Atomic bool any_lodgers;
+
+void zio__before_lodger(void) {
+    atomic_store(&any_lodgers, true);
+}
+
+bool zio__is_at_home(void) {
+    if (atomic_load_explicit(&any_lodgers, memory_order_relaxed))
+        return false;
+    if (may_be_lodger)
+        may_be_lodger = (int)zio_syscall(SYS_getpid) != zio__tracker.owner_pid;
+    return !may_be_lodger;
+}
+
+__attribute__((used)) static pid_t (*zio__before_vfork(void))(void) {
+    may_be_lodger = true;
+    return ZIO_REAL(vfork);
+}
+
+/* The real one returns twice to where the program called, so nothing of ours may be on the stack by
+ * then. */
+__asm__(".text\n"
+        ".globl vfork\n"
+        ".type vfork, %function\n"
+        "vfork:\n"
+        ".cfi_startproc\n"
+#if defined(__x86_64__)
+        "  subq $8, %rsp\n"
+        ".cfi_adjust_cfa_offset 8\n"
+        "  call zio__before_vfork\n"
+        "  addq $8, %rsp\n"
+        ".cfi_adjust_cfa_offset -8\n"
+        "  jmp *%rax\n"
+#elif defined(__aarch64__)
+        "  stp x29, x30, [sp, #-16]!\n"
+        ".cfi_adjust_cfa_offset 16\n"
+        ".cfi_rel_offset x30, 8\n"
+        "  bl zio__before_vfork\n"
+        "  ldp x29, x30, [sp], #16\n"
+        ".cfi_adjust_cfa_offset -16\n"
+        ".cfi_restore x30\n"
+        "  mov x16, x0\n"
+        "  br x16\n"
+#else
+#error "vfork for this architecture"
+#endif
+        ".cfi_endproc\n"
+        ".size vfork, .-vfork\n");
 
 struct clone_start {
     int (*run)(void *);
@@ -40,6 +93,8 @@ ZIO_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *argument,
     void *tls = va_arg(rest, void *);
     pid_t *child_tid = va_arg(rest, pid_t *);
     va_end(rest);
+    if ((flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
+        zio__before_lodger();
     if (!zio__is_tracking() || (flags & CLONE_VM) || !run || !stack)
         return ZIO_REAL(clone)(run, stack, flags, argument, parent_tid, tls, child_tid);
     struct clone_start start = {run, argument, flags & CLONE_FILES};

@@ -10,6 +10,9 @@
 void zio__before_fork(void);
 void zio__after_fork(bool child, bool shares_descriptors);
 
+/* A process that shares our memory, and is not a thread of ours, is about to be made. */
+void zio__before_lodger(void);
+
 /* Whether a descriptor number is one of ours, which for the program does not exist. */
 bool zio__owns_number(int fd);
 

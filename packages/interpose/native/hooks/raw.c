@@ -3,6 +3,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -14,25 +15,28 @@
 #include "hook_table.h"
 #include "process.h"
 
-/* Whether a raw system call makes a process with a copy of our memory, on this same stack. */
-static bool forks(long number, const long *a) {
+/* What a raw system call makes of the process, as clone's arguments. */
+struct making {
+    bool any;
+    uint64_t flags, stack;
+};
+
+static struct making making(long number, const long *a) {
 #ifdef SYS_fork
     if (number == SYS_fork)
-        return true;
+        return (struct making){.any = true};
+#endif
+#ifdef SYS_vfork
+    if (number == SYS_vfork)
+        return (struct making){.any = true, .flags = CLONE_VM | CLONE_VFORK};
 #endif
     if (number == SYS_clone)
-        return !(a[0] & (CLONE_VM | CLONE_VFORK)) && a[1] == 0;
+        return (struct making){true, (uint64_t)a[0], (uint64_t)a[1]};
     if (number == SYS_clone3 && a[0] && a[1] >= (long)CLONE_ARGS_SIZE_VER0) {
         const struct clone_args *arguments = (const void *)a[0];
-        return !(arguments->flags & (CLONE_VM | CLONE_VFORK)) && arguments->stack == 0;
+        return (struct making){true, arguments->flags, arguments->stack};
     }
-    return false;
-}
-
-static bool shares_descriptors(long number, const long *a) {
-    if (number == SYS_clone3)
-        return ((const struct clone_args *)a[0])->flags & CLONE_FILES;
-    return number == SYS_clone && (a[0] & CLONE_FILES);
+    return (struct making){0};
 }
 
 static long as_libc(long result) {
@@ -42,10 +46,10 @@ static long as_libc(long result) {
     return -1;
 }
 
-static long fork_raw(long number, const long *a) {
+static long fork_raw(long number, const long *a, bool shares_descriptors) {
     zio__before_fork();
     long result = zio_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    zio__after_fork(result == 0, shares_descriptors(number, a));
+    zio__after_fork(result == 0, shares_descriptors);
     return as_libc(result);
 }
 
@@ -56,10 +60,14 @@ ZIO_EXPORT long syscall(long number, ...) {
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(rest, long);
     va_end(rest);
+    struct making made = making(number, a);
+    if ((made.flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
+        zio__before_lodger();
     if (!zio__is_tracking())
         return ZIO_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    if (forks(number, a))
-        return fork_raw(number, a);
+    /* A process with a copy of our memory, on this same stack. */
+    if (made.any && !(made.flags & (CLONE_VM | CLONE_VFORK)) && made.stack == 0)
+        return fork_raw(number, a, made.flags & CLONE_FILES);
     switch (number) {
     case SYS_madvise:
         return madvise((void *)a[0], (size_t)a[1], (int)a[2]);
@@ -89,6 +97,8 @@ ZIO_EXPORT long syscall(long number, ...) {
         return setns((int)a[0], (int)a[1]);
     case SYS_mlockall:
         return mlockall((int)a[0]);
+    case SYS_sigaltstack:
+        return sigaltstack((const stack_t *)a[0], (stack_t *)a[1]);
     case SYS_seccomp:
         if (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2]))
             zio__before_seccomp();

@@ -180,6 +180,8 @@ static void tight_signal_stack(void) {
     byte *stack = mmap(NULL, size + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mprotect(stack + PAGE, size, PROT_READ | PROT_WRITE))
         die("mprotect");
+    prepare_calls();
+    all_calls(); /* before there is a signal stack, and after */
     if (sigaltstack(&(stack_t){.ss_sp = stack + PAGE, .ss_size = size}, NULL))
         die("sigaltstack");
     prepare_calls();
