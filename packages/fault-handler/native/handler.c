@@ -58,6 +58,17 @@ static unsigned char *thread_pointer(struct zio_handler *handler) {
     return pointer;
 }
 
+/* In a forked child the stack is a copy of the one that the parent's thread was using, and so is what
+ * AddressSanitizer knows of the frames on it. It sets that right for threads of libc only. */
+static void forget_frames(struct zio_handler *handler) {
+#ifdef __SANITIZE_ADDRESS__
+    void __asan_unpoison_memory_region(const volatile void *start, size_t length);
+    __asan_unpoison_memory_region(handler->stack, handler->stack_bytes);
+#else
+    (void)handler;
+#endif
+}
+
 int zio_handler_start(struct zio_handler *handler, struct zio_uffd *uffd,
                       const struct zio_handler_ops *ops) {
     if (atomic_load(&handler->thread) != 0)
@@ -72,6 +83,7 @@ int zio_handler_start(struct zio_handler *handler, struct zio_uffd *uffd,
     if (code == 0)
         code = zio_uffd_register(uffd, (uintptr_t)handler->doorbell, DOORBELL_BYTES);
     if (code == 0) {
+        forget_frames(handler);
         uint64_t mask = zio_signals_block();
         long tid = zio__clone(ZIO__CLONE_THREAD_FLAGS, handler->stack + HANDLER_STACK_BYTES,
                               &handler->thread, &handler->thread, thread_pointer(handler),

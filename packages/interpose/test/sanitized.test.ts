@@ -53,6 +53,7 @@ describe("with a library under AddressSanitizer", () => {
     [
       "fuzz run 77 1500",
       "iofuzz 77 800",
+      "iofuzz 78 200 4",
       "iovecs multiplied",
       "input_entries recvmsg",
       "output_entries sendmsg",

@@ -333,6 +333,58 @@ static void child_of_fork_starts_its_own(void) {
     CHECK(zone_matches(0, 16));
 }
 
+static atomic_bool busy, released;
+
+/* As deep as the handler's own functions go, with variables that a sanitizer keeps apart. */
+static __attribute__((noinline)) int stay_busy(int depth) {
+    volatile char apart[24];
+    apart[depth % 24] = 1;
+    if (depth > 0)
+        return stay_busy(depth - 1) + apart[depth % 24];
+    atomic_store(&busy, true);
+    for (int i = 0; i < 20000 && !atomic_load(&released); i++)
+        zio_syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = 1000000}, NULL);
+    return apart[0];
+}
+
+static int busy_fault(void *context, uint64_t page, uint64_t flags, uint32_t thread) {
+    stay_busy(30);
+    return zone_fault(context, page, flags, thread);
+}
+
+static void *touch_first_page(void *unused) {
+    (void)unused;
+    CHECK(zone_matches(0, 1));
+    return NULL;
+}
+
+static void child_of_fork_starts_its_own_on_the_stack_of_a_busy_one(void) {
+    const struct zio_handler_ops ops = {.fault = busy_fault, .context = &zone};
+    zone_open(16);
+    CHECK_EQ(zio_handler_start(&zone.handler, &zone.uffd, &ops), 0);
+    pthread_t thread;
+    pthread_create(&thread, NULL, touch_first_page, NULL);
+    while (!atomic_load(&busy))
+        usleep(100);
+    pid_t child = fork();
+    if (child == 0) {
+        zio_handler_after_fork(&zone.handler);
+        zio_uffd_abandon(&zone.uffd);
+        CHECK_EQ(zio_uffd_open(&zone.uffd, &zone.uffd, 0, NULL), 0);
+        CHECK_EQ(zio_uffd_register(&zone.uffd, (uintptr_t)zone.base, zone.bytes), 0);
+        zone_start();
+        CHECK(zone_matches(0, 16));
+        CHECK_EQ(zio_handler_stop(&zone.handler), 0);
+        _exit(0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    atomic_store(&released, true);
+    pthread_join(thread, NULL);
+    CHECK_EQ(status, 0);
+    CHECK(zone_matches(0, 16));
+}
+
 static void destroy_leaves_nothing_behind(void) {
     zone_open(4);
     for (int i = 0; i < 3; i++) {
@@ -374,6 +426,7 @@ static const struct test tests[] = {
     TEST(setuid_of_a_threaded_program_does_not_hang),
     TEST(descriptor_table_and_directory_are_not_shared),
     TEST(child_of_fork_starts_its_own),
+    TEST(child_of_fork_starts_its_own_on_the_stack_of_a_busy_one),
     TEST(destroy_leaves_nothing_behind),
     TEST(failed_start_leaves_nothing_behind),
 };
