@@ -1,8 +1,10 @@
 // All programs, in the order in which they run.
 import type { Program } from "../program.js";
 import { archives } from "./archives.js";
+import { ceph } from "./ceph.js";
 import { curl } from "./curl.js";
 import { git } from "./git.js";
+import { grpc } from "./grpc.js";
 import { memcached } from "./memcached.js";
 import { node } from "./node.js";
 import { openssl } from "./openssl.js";
@@ -15,8 +17,10 @@ import { ssh } from "./ssh.js";
 
 export const programs: Program[] = [
   archives,
+  ceph,
   curl,
   git,
+  grpc,
   memcached,
   node,
   openssl,
