@@ -73,7 +73,7 @@ enum { SIG_SET_BYTES = 8, SET_MASK = 2 /* SIG_SETMASK */ };
 #endif
 
 /* Linux before 5.9: by the names in the directory, last resort by number. */
-static void close_one_by_one(int kept) {
+static void close_one_by_one(int kept, int other) {
     long directory = zio_syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/fd",
                                  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0) {
@@ -81,7 +81,7 @@ static void close_one_by_one(int kept) {
         zio_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit);
         uint64_t end = limit.rlim_max < 1048576 ? limit.rlim_max : 1048576;
         for (uint64_t fd = 0; fd < end; fd++)
-            if ((int)fd != kept)
+            if ((int)fd != kept && (int)fd != other)
                 zio_syscall(SYS_close, fd);
         return;
     }
@@ -103,23 +103,20 @@ static void close_one_by_one(int kept) {
             int fd = 0;
             for (const char *digit = entry->name; *digit != '\0'; digit++)
                 fd = fd * 10 + (*digit - '0');
-            if (fd != kept && fd != (int)directory)
+            if (fd != kept && fd != other && fd != (int)directory)
                 zio_syscall(SYS_close, fd);
         }
     }
     zio_syscall(SYS_close, directory);
 }
 
-void zio__close_all_but(int fd) {
-    long code = 0;
-    if (fd < 0) {
-        code = zio_syscall(SYS_close_range, 0, ~0u, 0);
-    } else {
-        if (fd > 0)
-            code = zio_syscall(SYS_close_range, 0, fd - 1, 0);
-        if (code >= 0)
-            code = zio_syscall(SYS_close_range, fd + 1, ~0u, 0);
-    }
-    if (code < 0)
-        close_one_by_one(fd);
+static bool close_range_of(long first, long last) {
+    return first > last || zio_syscall(SYS_close_range, first, last, 0) >= 0;
+}
+
+void zio__close_all_but(int fd, int other) {
+    long low = fd < other ? fd : other, high = fd < other ? other : fd;
+    if (!close_range_of(0, low - 1) || !close_range_of(low + 1, high - 1) ||
+        !close_range_of(high + 1, 0xffffffffL))
+        close_one_by_one(fd, other);
 }

@@ -75,6 +75,7 @@ int zio_handler_start(struct zio_handler *handler, struct zio_uffd *uffd,
         return ZIO_EBUSY;
     handler->uffd = uffd;
     handler->thread_fd = uffd->fd;
+    handler->thread_maps = uffd->maps;
     handler->ops = *ops;
     atomic_store(&handler->stop, 0);
     atomic_store(&handler->ready, 0);
@@ -105,26 +106,30 @@ int zio_handler_start(struct zio_handler *handler, struct zio_uffd *uffd,
 #define PIDFD_THREAD 0200 /* O_EXCL; Linux 6.9 */
 #endif
 
-/* The program has closed the descriptor's number; the thread has its own table. */
-static int take_descriptor_back(struct zio_handler *handler, int32_t tid) {
+/* A number in this process's table for what has `number` in the thread's own, or a negative code. */
+static int take_back(int32_t tid, int number) {
     long pidfd = zio_syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
     if (pidfd < 0)
         return (int)pidfd;
-    long fd = zio_syscall(SYS_pidfd_getfd, pidfd, handler->thread_fd, 0);
+    long fd = zio_syscall(SYS_pidfd_getfd, pidfd, number, 0);
     zio_syscall(SYS_close, pidfd);
-    if (fd >= 0)
-        fd = zio__fd_move_away((int)fd);
-    if (fd < 0)
-        return (int)fd;
-    zio_uffd_set_number(handler->uffd, (int)fd);
-    return 0;
+    return fd < 0 ? (int)fd : zio__fd_move_away((int)fd);
 }
 
 int zio_handler_regain(struct zio_handler *handler) {
     int32_t tid = atomic_load(&handler->thread);
     if (zio_uffd_is_ours(handler->uffd))
         return 0;
-    return tid == 0 ? ZIO_EBADF : take_descriptor_back(handler, tid);
+    int fd = tid == 0 ? ZIO_EBADF : take_back(tid, handler->thread_fd);
+    if (fd < 0)
+        return fd;
+    zio_uffd_set_number(handler->uffd, fd);
+    /* Whoever closed one has closed both. Elsewhere they can be opened anew, as a rule. */
+    struct zio_kept maps = handler->thread_maps;
+    if (maps.identity != 0 && !zio_kept_is_ours(&handler->uffd->maps) &&
+        (maps.number = take_back(tid, maps.number)) >= 0)
+        handler->uffd->maps = maps;
+    return 0;
 }
 
 /* The kernel clears `thread` while the task still counts as one of the process; unshare and

@@ -172,7 +172,8 @@ static bool sleep_for(struct loop *loop, long ns, bool readable) {
 static void prepare(struct loop *loop) {
     zio_syscall(SYS_prctl, PR_SET_NAME, "zio-handler");
     zio_syscall(SYS_prctl, PR_SET_TIMERSLACK, 1);
-    zio__close_all_but(loop->uffd.fd);
+    const struct zio_kept *maps = &loop->uffd.maps;
+    zio__close_all_but(loop->uffd.fd, zio_kept_is_ours(maps) ? maps->number : -1);
     zio_syscall(SYS_chdir, "/");
     atomic_store(&loop->handler->ready, 1);
     zio_syscall(SYS_futex, &loop->handler->ready, 1 /* FUTEX_WAKE */, 1);

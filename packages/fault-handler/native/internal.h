@@ -28,8 +28,8 @@ enum {
  * stack is given back to the kernel and comes again as something else. */
 #define ZIO__NEVER_RETURNS __attribute__((no_sanitize("address"), noreturn))
 
-/* Closes every descriptor of the calling thread's own table but one (-1: all). */
-void zio__close_all_but(int fd);
+/* Closes every descriptor of the calling thread's own table but two (-1: none). */
+void zio__close_all_but(int fd, int other);
 
 /* Moves a descriptor out of the program's way, close-on-exec: beyond the limit of descriptors if
  * possible, never 0-2. Consumes fd; returns the new number or a negative code. */
@@ -38,6 +38,11 @@ int zio__fd_move_away(int fd);
 int zio__fd_copy_away(int fd);
 /* What tells the file behind a number from any other, or 0 where nothing is there. */
 uint64_t zio__descriptor_identity(int fd);
+
+/* The program is about to put another file under `number`. */
+int zio__kept_leave_number(struct zio_kept *kept, int number);
+/* A descriptor of this process's mappings, or a negative code. */
+long zio__maps_open(const struct zio_uffd *uffd);
 
 /* When a seccomp filter is installed: does everything once in a throw-away child, so that a
  * filter that kills kills only that (TRAPS: probing userfaultfd(2) under a kill filter

@@ -1,12 +1,14 @@
 /* What memory lies at an address: PROCMAP_QUERY where the kernel has it (Linux 6.11), else
  * /proc/self/maps read in small pieces. No malloc and less than 2 KiB of stack, because it
  * runs inside hooks on stacks of unknown depth. */
-#include <fcntl.h>
+#include <errno.h>
 #include <linux/ioctl.h>
 #include <sys/mman.h>
 
 #include <zio/syscall.h>
 #include <zio/uffd.h>
+
+#include "internal.h"
 
 /* struct procmap_query of Linux 6.11, for older headers. */
 struct map_query {
@@ -178,24 +180,30 @@ static int parse_mappings(int fd, uint64_t address, struct description *found) {
 }
 
 int zio_mapping_query(const struct zio_uffd *uffd, uint64_t address, struct zio_mapping *mapping) {
-    long fd = zio_syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    /* ENOENT must keep meaning "nothing is mapped there". */
-    if (fd < 0)
-        return fd == -ENOENT ? ZIO_ENOSYS : (int)fd;
     struct description found;
+    bool may_query = !(uffd->disabled & ZIO_FEATURE_PROCMAP_QUERY);
     int code = ZIO_ENOSYS;
-    if (!(uffd->disabled & ZIO_FEATURE_PROCMAP_QUERY))
-        code = query_mapping((int)fd, address, &found);
-    if (code != 0 && code != ZIO_ENOENT)
-        code = parse_mappings((int)fd, address, &found);
-    zio_syscall(SYS_close, fd);
+    if (may_query && zio_kept_is_ours(&uffd->maps))
+        code = query_mapping(uffd->maps.number, address, &found);
+    if (code != 0 && code != ZIO_ENOENT) {
+        /* Not the kept one: a position in it would be shared by all threads. */
+        long fd = zio__maps_open(uffd);
+        /* ENOENT must keep meaning "nothing is mapped there". */
+        if (fd < 0)
+            return fd == -ENOENT ? ZIO_ENOSYS : (int)fd;
+        code = may_query ? query_mapping((int)fd, address, &found) : ZIO_ENOSYS;
+        if (code != 0 && code != ZIO_ENOENT)
+            code = parse_mappings((int)fd, address, &found);
+        zio_syscall(SYS_close, fd);
+    }
     if (code == 0)
         fill_mapping(&found, address, mapping);
     return code;
 }
 
 bool zio_mapping_can_query(void) {
-    long fd = zio_syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    const struct zio_uffd none = {.fd = -1};
+    long fd = zio__maps_open(&none);
     if (fd < 0)
         return false;
     struct map_query request = {.size = sizeof request, .query_addr = (uintptr_t)&request};

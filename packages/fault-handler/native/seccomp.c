@@ -145,7 +145,7 @@ ZIO__NEVER_RETURNS static void thread_main(void *argument) {
     struct rehearsal *rehearsal = argument;
     zio_syscall(SYS_prctl, PR_SET_NAME, "zio-handler");
     zio_syscall(SYS_prctl, PR_SET_TIMERSLACK, 1);
-    zio__close_all_but(-1);
+    zio__close_all_but(-1, -1);
     zio_syscall(SYS_chdir, "/");
     atomic_store(&rehearsal->thread_survived, true);
     for (;;)

@@ -2,6 +2,7 @@
  * carried over fork and changes of credentials, and degraded when it must be. */
 #include "tracker_internal.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <sys/mman.h>
 
@@ -35,6 +36,7 @@ int zio_tracker_init(struct zio_tracker *tracker, size_t memory_limit, uint32_t 
     tracker->disabled = disabled;
     tracker->memory_limit = memory_limit;
     tracker->uffd.fd = tracker->uffd.device_fd = -1;
+    tracker->uffd.maps.number = tracker->uffd.proc.number = -1;
     tracker->sentinel = zio_pages_alloc(ZIO__PAGE);
     if (!tracker->sentinel)
         return ZIO_ENOMEM;
@@ -88,18 +90,36 @@ static int start_handler(struct zio_tracker *tracker) {
     return zio_handler_start(&tracker->handler, &tracker->uffd, handler_ops(tracker));
 }
 
-/* Where userfaultfd itself was not what failed. */
-static void explain_failure(struct zio_tracker *tracker, int code) {
-    if (code == 0 || tracker->reason.text[0] != '\0')
-        return;
-    const char *text = code == ZIO_EAGAIN
-                           ? "no thread may be started to serve faults (RLIMIT_NPROC, or the "
-                             "cgroup's pids.max); raise the limit"
-                           : zio_error_message(code);
+static void set_reason(struct zio_tracker *tracker, const char *text) {
     size_t i = 0;
     for (; text[i] != '\0' && i + 1 < sizeof tracker->reason.text; i++)
         tracker->reason.text[i] = text[i];
     tracker->reason.text[i] = '\0';
+}
+
+/* Where userfaultfd itself was not what failed. */
+static void explain_failure(struct zio_tracker *tracker, int code) {
+    if (code == 0 || tracker->reason.text[0] != '\0')
+        return;
+    set_reason(tracker, code == ZIO_EAGAIN
+                            ? "no thread may be started to serve faults (RLIMIT_NPROC, or the "
+                              "cgroup's pids.max); raise the limit"
+                        : code == ZIO_EINVAL
+                            ? "a process that has unshared its pid namespace can start no thread; "
+                              "its children can"
+                            : zio_error_message(code));
+}
+
+/* Without them no buffer can be known to be suitable. */
+static int keep_maps(struct zio_tracker *tracker) {
+    int code = zio_uffd_keep_maps(&tracker->uffd);
+    if (code == -ENOENT)
+        set_reason(tracker, "/proc is not to be seen here, which tells what memory a buffer is; mount "
+                         "it (in a chroot directory or container too)");
+    else if (code != 0)
+        set_reason(tracker, "/proc/self/maps cannot be opened (a shortage of descriptors, or a "
+                         "security module)");
+    return code;
 }
 
 static int open_and_serve(struct zio_tracker *tracker) {
@@ -112,10 +132,13 @@ static int open_and_serve(struct zio_tracker *tracker) {
         return code;
     code = zio_uffd_register(&tracker->uffd, zio__address(tracker->scratch), ZIO__SCRATCH_BYTES);
     if (code == 0)
+        code = keep_maps(tracker);
+    if (code == 0)
         code = start_handler(tracker);
     if (code != 0)
         zio_uffd_close(&tracker->uffd);
     tracker->handler_runs = code == 0;
+    tracker->ends_at_fork = code == ZIO_EINVAL;
     return code;
 }
 
@@ -182,13 +205,18 @@ static void touch_everything(struct zio_tracker *tracker) {
 static bool settle_and_lock(struct zio_tracker *tracker, int attempts);
 
 /* The kernel forgets the registrations when the descriptor goes, and wakes whoever waits. */
-static void close_down(struct zio_tracker *tracker) {
+static void close_down(struct zio_tracker *tracker, bool children_may_start) {
     zio_uffd_close(&tracker->uffd);
+    tracker->handler_runs = false;
+    tracker->ends_at_fork = children_may_start;
+    atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
+    if (children_may_start)
+        return;
     if (zio_uffd_owns_device(&tracker->uffd))
         zio_syscall(SYS_close, tracker->uffd.device_fd);
     tracker->uffd.device_fd = -1;
-    tracker->handler_runs = false;
-    atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
+    zio_kept_close(&tracker->uffd.maps);
+    zio_kept_close(&tracker->uffd.proc);
 }
 
 /* Where the handler cannot be started again, views become memory as far as that is possible and the
@@ -204,7 +232,7 @@ static int restart_handler(struct zio_tracker *tracker) {
     /* Before the stripes are unlocked: whoever waits for one must make no view any more. */
     atomic_store(&tracker->state, ZIO_TRACKER_UNAVAILABLE);
     zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
-    close_down(tracker);
+    close_down(tracker, code == ZIO_EINVAL);
     return code;
 }
 
@@ -282,10 +310,7 @@ void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors
         zio_view_map_after_fork(&tracker->map);
         zio_origin_pool_after_fork(&tracker->pool);
         zio_handler_after_fork(&tracker->handler);
-        if (shares_descriptors)
-            tracker->uffd.fd = -1;
-        else
-            zio_uffd_abandon(&tracker->uffd);
+        zio_uffd_abandon(&tracker->uffd, shares_descriptors);
         tracker->handler_runs = false;
         forget_lock(&tracker->draining);
         forget_lock(&tracker->self_lock);
@@ -297,24 +322,10 @@ void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors
         if (tracker->scratch)
             zio_syscall(SYS_madvise, tracker->scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED);
         tracker->scratch_used = 0;
-        if (atomic_load(&tracker->state) != ZIO_TRACKER_UNAVAILABLE)
+        if (atomic_load(&tracker->state) != ZIO_TRACKER_UNAVAILABLE || tracker->ends_at_fork)
             atomic_store(&tracker->state, ZIO_TRACKER_IDLE);
     }
     forget_lock(&tracker->lifecycle);
-    zio_signals_restore(signals);
-}
-
-void zio_tracker_keep_device(struct zio_tracker *tracker) {
-    if (!zio_tracker_is_owner(tracker) || atomic_load(&tracker->state) != ZIO_TRACKER_IDLE)
-        return;
-    uint64_t signals = zio_signals_block();
-    if (zio_lock_exclusive_timed(&tracker->lifecycle, 0)) {
-        if (atomic_load(&tracker->state) == ZIO_TRACKER_IDLE) {
-            tracker->uffd.disabled = tracker->disabled;
-            zio_uffd_keep_device(&tracker->uffd);
-        }
-        zio_unlock_exclusive(&tracker->lifecycle);
-    }
     zio_signals_restore(signals);
 }
 
@@ -324,28 +335,6 @@ void zio_tracker_quiesce(struct zio_tracker *tracker) {
     zio_lock_exclusive(&tracker->lifecycle);
     if (tracker->handler_runs && zio_tracker_is_owner(tracker))
         zio_handler_stop(&tracker->handler);
-}
-
-void zio_tracker_leave_number(struct zio_tracker *tracker, int number) {
-    zio__prefault_stack();
-    uint64_t signals = zio_signals_block();
-    zio_lock_exclusive(&tracker->lifecycle);
-    if (zio_tracker_is_owner(tracker)) {
-        /* So that no section is in the middle of an ioctl. */
-        zio_view_map_lock(&tracker->map, 0, ~UINT64_C(0));
-        zio_uffd_leave_number(&tracker->uffd, number);
-        zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
-    }
-    zio_unlock_exclusive(&tracker->lifecycle);
-    zio_signals_restore(signals);
-}
-
-bool zio_tracker_owns_number(const struct zio_tracker *tracker, int number) {
-    const struct zio_uffd *uffd = &tracker->uffd;
-    if (number < 0 || !zio_tracker_is_owner(tracker))
-        return false;
-    return (number == uffd->device_fd && zio_uffd_owns_device(uffd)) ||
-           (number == uffd->fd && zio_uffd_is_ours(uffd));
 }
 
 void zio_tracker_resume(struct zio_tracker *tracker) {
@@ -369,10 +358,10 @@ void zio_tracker_shut_down(struct zio_tracker *tracker) {
         zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
         if (!lost) {
             zio_handler_stop(&tracker->handler);
-            close_down(tracker);
+            close_down(tracker, false);
         }
     } else {
-        close_down(tracker);
+        close_down(tracker, false);
     }
     zio_unlock_exclusive(&tracker->lifecycle);
     zio_signals_restore(signals);

@@ -31,7 +31,19 @@ bool zio_uffd_owns_device(const struct zio_uffd *uffd) {
            zio__descriptor_identity(uffd->device_fd) == uffd->device_identity;
 }
 
+bool zio_uffd_owns_number(const struct zio_uffd *uffd, int number) {
+    return (number == uffd->device_fd && zio_uffd_owns_device(uffd)) ||
+           (number == uffd->fd && zio_uffd_is_ours(uffd)) ||
+           (number == uffd->maps.number && zio_kept_is_ours(&uffd->maps)) ||
+           (number == uffd->proc.number && zio_kept_is_ours(&uffd->proc));
+}
+
 int zio_uffd_leave_number(struct zio_uffd *uffd, int number) {
+    int code = zio__kept_leave_number(&uffd->maps, number);
+    if (code == 0)
+        code = zio__kept_leave_number(&uffd->proc, number);
+    if (code != 0)
+        return code;
     bool device = number == uffd->device_fd && zio_uffd_owns_device(uffd);
     if (!device && !(number == uffd->fd && zio_uffd_is_ours(uffd)))
         return 0;
@@ -219,6 +231,8 @@ int zio_uffd_open(struct zio_uffd *uffd, const struct zio_uffd *kept, uint32_t d
     *uffd = (struct zio_uffd){.fd = -1,
                               .device_fd = kept ? kept->device_fd : -1,
                               .device_identity = kept ? kept->device_identity : 0,
+                              .maps = kept ? kept->maps : (struct zio_kept){.number = -1},
+                              .proc = kept ? kept->proc : (struct zio_kept){.number = -1},
                               .disabled = disabled};
     int code = open_anyhow(uffd, reason);
     if (code != 0)
@@ -237,6 +251,11 @@ void zio_uffd_close(struct zio_uffd *uffd) {
     uffd->fd = -1;
 }
 
-void zio_uffd_abandon(struct zio_uffd *uffd) {
-    zio_uffd_close(uffd);
+void zio_uffd_abandon(struct zio_uffd *uffd, bool shared) {
+    if (!shared) {
+        zio_uffd_close(uffd);
+        zio_kept_close(&uffd->maps);
+    }
+    uffd->fd = -1;
+    uffd->maps = (struct zio_kept){.number = -1};
 }

@@ -73,26 +73,36 @@ void zio__memory_is_pinned(void) {
     errno = saved;
 }
 
-/* Below this the program may need the two that we use. */
+/* Below this the program may need the three that we use. */
 enum { DESCRIPTORS_LEAST = 64 };
+
+/* vm.overcommit_memory as it was when it was last to be seen; 0: never. */
+static _Atomic char overcommit;
+
+void zio__look_at_overcommit(void) {
+    char mode;
+    long fd =
+        zio_syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (zio_syscall(SYS_read, fd, &mode, 1) == 1)
+        atomic_store(&overcommit, mode);
+    zio_syscall(SYS_close, fd);
+}
 
 /* Whether the machine lets us map memory without counting it against the program. */
 static const char *refusal(void) {
     struct rlimit64 limit;
-    char overcommit = 0;
     if (zio_syscall(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) == 0 &&
         limit.rlim_cur != RLIM64_INFINITY)
         return "off: the address space is limited (RLIMIT_AS)";
     if (zio_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 &&
         limit.rlim_cur < DESCRIPTORS_LEAST)
         return "off: too few descriptors are allowed (RLIMIT_NOFILE)";
-    long fd =
-        zio_syscall(SYS_openat, AT_FDCWD, "/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        zio_syscall(SYS_read, fd, &overcommit, 1);
-        zio_syscall(SYS_close, fd);
-    }
-    return overcommit == '2' ? "off: memory is not overcommitted (vm.overcommit_memory=2)" : NULL;
+    zio__look_at_overcommit();
+    return atomic_load(&overcommit) == '2'
+               ? "off: memory is not overcommitted (vm.overcommit_memory=2)"
+               : NULL;
 }
 
 bool zio__ready(void) {
@@ -116,6 +126,7 @@ bool zio__ready(void) {
     }
     if (atomic_load(&zio__tracker.state) == ZIO_TRACKER_UNAVAILABLE) {
         atomic_store(&zio__on, false);
+        zio_tracker_count(&zio__tracker, ZIO_COUNT_unavailable, 1);
         turn_off_unavailable(zio__tracker.reason.text);
     }
     return false;

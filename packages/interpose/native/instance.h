@@ -75,6 +75,9 @@ bool zio__is_at_home(void);
  * out to be unusable, every hook becomes a plain call from then on. */
 bool zio__ready(void);
 
+/* Notes how memory is counted, for a time when /proc is not to be seen. */
+void zio__look_at_overcommit(void);
+
 /* Ends zIO in this process: views become memory, every hook becomes a plain call. */
 void zio__turn_off(const char *why);
 

@@ -1,6 +1,7 @@
 /* The counters page of this process: zio/stats.h describes it. With ZIO_STATS a file in that
  * directory that stays after exit; otherwise one in a private directory of the user under
- * /dev/shm that goes with the process. Without either the counters are private memory. */
+ * /dev/shm that goes with the process. A forked child that can have none (another user, another root
+ * directory) counts on its parent's; without any the counters are private memory. */
 #include "instance.h"
 
 #include <fcntl.h>
@@ -16,7 +17,8 @@ enum { HEADER_BYTES = 256, ATTEMPTS = 64, NAME_BYTES = 96 };
 static struct zio_stats_counter fallback[ZIO_COUNTER_COUNT];
 static struct zio_stats_header *page;
 static char page_path[ZIO__PATH_BYTES + NAME_BYTES];
-static int page_pid;
+static int page_pid;    /* whose it is */
+static bool is_parents; /* it is the parent's, and shows the parent's state and gauges */
 
 static size_t put_text(char *to, size_t at, size_t room, const char *text) {
     while (*text && at + 1 < room)
@@ -66,7 +68,7 @@ static uint64_t start_ticks(void) {
 static long create_page(uint64_t ticks) {
     char base[ZIO__PATH_BYTES];
     size_t length;
-    page_pid = (int)zio_syscall(SYS_getpid);
+    int pid = (int)zio_syscall(SYS_getpid);
     if (zio__settings.stats) {
         length = put_text(base, 0, sizeof base, zio__settings.stats);
     } else {
@@ -81,7 +83,7 @@ static long create_page(uint64_t ticks) {
     long fd = -1;
     for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
         char name[NAME_BYTES];
-        size_t at = put_number(name, 0, sizeof name, (uint64_t)page_pid);
+        size_t at = put_number(name, 0, sizeof name, (uint64_t)pid);
         at = put_text(name, at, sizeof name, ".");
         at = put_number(name, at, sizeof name, ticks);
         at = put_text(name, at, sizeof name, ".");
@@ -110,29 +112,38 @@ static void describe(struct zio_stats_counter *counters) {
 #undef DESCRIBE
 }
 
+/* A new page of this process, or NULL. */
+static struct zio_stats_header *map_page(uint64_t ticks) {
+    long fd = create_page(ticks), mapped = -1;
+    if (fd < 0)
+        return NULL;
+    /* Allocated, not only sized: on a full tmpfs the first store would be SIGBUS. */
+    if (zio_syscall(SYS_fallocate, fd, 0, 0, PAGE_BYTES) == 0)
+        mapped = zio_syscall(SYS_mmap, 0, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    zio_syscall(SYS_close, fd);
+    if (mapped < 0 && mapped >= -4095) {
+        zio_syscall(SYS_unlinkat, AT_FDCWD, page_path, 0);
+        return NULL;
+    }
+    return (struct zio_stats_header *)mapped;
+}
+
 void zio__stats_open(void) {
 #define WORD(word, constant) word,
     static const char *const policies[] = {ZIO_POLICY_WORDS(WORD)};
 #undef WORD
     uint64_t ticks = start_ticks();
-    page = NULL;
-    describe(fallback);
-    zio_tracker_set_counters(&zio__tracker, fallback);
-    long fd = create_page(ticks);
-    if (fd < 0)
+    struct zio_stats_header *own = map_page(ticks);
+    is_parents = !own && page;
+    if (is_parents)
         return;
-    /* Allocated, not only sized: on a full tmpfs the first store would be SIGBUS. */
-    if (zio_syscall(SYS_fallocate, fd, 0, 0, PAGE_BYTES) == 0) {
-        long mapped =
-            zio_syscall(SYS_mmap, 0, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (mapped > 0 || mapped < -4095)
-            page = (struct zio_stats_header *)mapped;
-    }
-    zio_syscall(SYS_close, fd);
-    if (!page) {
-        zio_syscall(SYS_unlinkat, AT_FDCWD, page_path, 0);
+    if (!own) {
+        describe(fallback);
+        zio_tracker_set_counters(&zio__tracker, fallback);
         return;
     }
+    page = own;
+    page_pid = (int)zio_syscall(SYS_getpid);
     page->version = ZIO_STATS_VERSION;
     page->header_bytes = HEADER_BYTES;
     page->counter_bytes = sizeof(struct zio_stats_counter);
@@ -156,19 +167,19 @@ void zio__stats_open(void) {
 
 /* The mapping stays: late calls may still count. */
 void zio__stats_close(void) {
-    if (!page || zio__settings.stats || page_pid != (int)zio_syscall(SYS_getpid))
+    if (!page || is_parents || zio__settings.stats || page_pid != (int)zio_syscall(SYS_getpid))
         return;
     zio_syscall(SYS_unlinkat, AT_FDCWD, page_path, 0);
 }
 
 void zio__stats_state(const char *state) {
-    if (page)
+    if (page && !is_parents)
         put_text(page->state, 0, sizeof page->state, state);
 }
 
 void zio__stats_gauges(void) {
     struct zio_stats_counter *counters = zio__tracker.counters;
-    if (!counters)
+    if (!counters || is_parents)
         return;
     atomic_store_explicit(&counters[ZIO_COUNT_views].value, atomic_load(&zio__tracker.map.count),
                           memory_order_relaxed);

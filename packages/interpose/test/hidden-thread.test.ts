@@ -4,7 +4,10 @@ import { describeVictim } from "./support/both-ways.js";
 
 describeVictim("hidden_thread", {
   "there is one thread until the first large input": "lazy",
-  "a process whose main thread left ends with its last thread": "pthread-exit",
+  "a process whose main thread left ends with its last thread, which elides": {
+    args: ["pthread-exit"],
+    expectElision: { elided: 5 * 192 * 1024 },
+  },
   "unshare works with views pending": "unshare",
   "setns works with views pending": "setns",
   "every thread follows setuid, and views go on working": "dropped-privileges",

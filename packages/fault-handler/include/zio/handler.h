@@ -55,6 +55,7 @@ enum { ZIO_HANDLER_QUEUE = 1024 };
 struct zio_handler {
     struct zio_uffd *uffd;
     int thread_fd; /* its number in the thread's descriptor table */
+    struct zio_kept thread_maps; /* likewise of the mappings */
     struct zio_handler_ops ops;
     struct zio_lock reading; /* leaf lock */
     struct zio_event queue[ZIO_HANDLER_QUEUE];

@@ -56,7 +56,8 @@
     X(descriptor_regained, "fallbacks.descriptor-regained", ZIO_STATS_COUNTER)                     \
     X(short_input, "fallbacks.short-input", ZIO_STATS_COUNTER)                                     \
     X(descriptor_kind, "fallbacks.descriptor-kind", ZIO_STATS_COUNTER)                             \
-    X(backed_off, "fallbacks.backed-off", ZIO_STATS_COUNTER)
+    X(backed_off, "fallbacks.backed-off", ZIO_STATS_COUNTER)                                       \
+    X(unavailable, "fallbacks.unavailable", ZIO_STATS_COUNTER)
 
 enum zio_counter {
 #define ZIO_COUNTER_ENUM(id, path, kind) ZIO_COUNT_##id,
@@ -127,6 +128,7 @@ struct zio_tracker {
     struct zio_uffd_reason reason;
     struct zio_handler handler;
     bool handler_runs;
+    bool ends_at_fork; /* unavailable here, not in a child: no thread may be started in this process */
 
     _Atomic uint64_t cuts; /* counts whatever may have ended a view without putting another there */
     _Atomic uint64_t changes; /* counts whatever made or ended a view */
@@ -292,7 +294,7 @@ void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors
  * descriptor is closed. For programs about to run under limits that we would break. */
 void zio_tracker_shut_down(struct zio_tracker *tracker);
 /* Whether a descriptor number is one of ours at this moment: false after the program put another
- * file there. The caller has compared it with uffd.fd and uffd.device_fd first: this is dear. */
+ * file there. The caller has compared it with the numbers in uffd first: this is dear. */
 bool zio_tracker_owns_number(const struct zio_tracker *tracker, int number);
 /* The program is about to put another file under a number of ours: we go on under another one. */
 void zio_tracker_leave_number(struct zio_tracker *tracker, int number);
@@ -300,8 +302,9 @@ void zio_tracker_leave_number(struct zio_tracker *tracker, int number);
  * difference. Call after it. */
 void zio_tracker_after_mlockall(struct zio_tracker *tracker);
 
-/* Call before the process gives up privileges: keeps what opening a userfaultfd may need then. */
-void zio_tracker_keep_device(struct zio_tracker *tracker);
+/* Call before the process gives up privileges, or (paths_change) another root directory or other
+ * mounts take the paths away: keeps what this process and its children need then. */
+void zio_tracker_keep(struct zio_tracker *tracker, bool paths_change);
 /* Ends the handler thread and starts it again in the caller's new credentials or
  * namespaces. Between the two nobody may touch a missing page except by waiting. When the
  * thread cannot be started again every view is materialised and the tracker is lost. */

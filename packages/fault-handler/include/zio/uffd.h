@@ -70,6 +70,12 @@ struct uffdio_poison {
 #define UFFD_FEATURE_POISON (1 << 14)
 #endif
 
+/* A descriptor opened for later. All zero: none. */
+struct zio_kept {
+    int number;
+    uint64_t identity; /* tells another file that took over the number; 0: none is kept */
+};
+
 struct zio_uffd {
     int fd;              /* -1: not open. CLOEXEC, never 0-2, above the low numbers if possible */
     int device_fd;       /* /dev/userfaultfd, kept: USERFAULTFD_IOC_NEW works after setuid; or -1 */
@@ -77,6 +83,8 @@ struct zio_uffd {
     uint32_t disabled;   /* mask of enum zio_kernel_feature */
     uint64_t identity;   /* inode of fd: tells another file that took over the number */
     uint64_t device_identity; /* of device_fd, likewise */
+    struct zio_kept maps; /* this process's own mappings; a forked child must not ask the parent's */
+    struct zio_kept proc; /* where a child finds its own when the path is gone */
     bool can_move;       /* UFFDIO_MOVE offered and not masked */
     bool can_poison;     /* UFFDIO_POISON likewise */
     bool user_mode_only; /* set when only UFFD_USER_MODE_ONLY could be had: not usable for views */
@@ -97,12 +105,23 @@ int zio_uffd_open(struct zio_uffd *uffd, const struct zio_uffd *kept, uint32_t d
 /* Opens /dev/userfaultfd for a later zio_uffd_open, by this process or a child of it, which may not
  * be allowed to open it then. Sets device_fd only; a failure is silent. */
 void zio_uffd_keep_device(struct zio_uffd *uffd);
+/* Opens this process's mappings for zio_mapping_query, which then needs no path. 0, or a negative
+ * code: they cannot be had. */
+int zio_uffd_keep_maps(struct zio_uffd *uffd);
+/* Before the root directory or the mounts change: keeps what a forked child needs then to find its
+ * mappings (needs CAP_SYS_ADMIN, Linux 5.8, and no seccomp filter). A failure is silent. */
+void zio_uffd_keep_proc(struct zio_uffd *uffd);
+/* Whether the number still names what was opened. */
+bool zio_kept_is_ours(const struct zio_kept *kept);
+void zio_kept_close(struct zio_kept *kept); /* if still ours */
 void zio_uffd_close(struct zio_uffd *uffd); /* closes fd (if still ours), keeps device_fd */
 /* True while the number `fd` still names our userfaultfd: the program may have closed it
  * and opened something else. One system call. */
 bool zio_uffd_is_ours(const struct zio_uffd *uffd);
 /* The same of device_fd. */
 bool zio_uffd_owns_device(const struct zio_uffd *uffd);
+/* Whether the number is one of all that are kept here, at this moment. */
+bool zio_uffd_owns_number(const struct zio_uffd *uffd, int number);
 /* The descriptor is under this number now. Others may be in the middle of an ioctl, which then
  * fails with ZIO_EBADF or had the old number, still open, in time. */
 static inline void zio_uffd_set_number(struct zio_uffd *uffd, int fd) {
@@ -112,8 +131,9 @@ static inline void zio_uffd_set_number(struct zio_uffd *uffd, int fd) {
  * about to use for another file. The old number stays open. 0, or a negative code. */
 int zio_uffd_leave_number(struct zio_uffd *uffd, int number);
 /* In a forked child: closes the inherited descriptor if the number is still ours, and sets
- * fd = -1; device_fd is kept for the child's own zio_uffd_open. */
-void zio_uffd_abandon(struct zio_uffd *uffd);
+ * fd = -1, and the parent's mappings likewise; device_fd and proc are kept for the child's own
+ * zio_uffd_open. shared: the number is the parent's too (CLONE_FILES) and stays open. */
+void zio_uffd_abandon(struct zio_uffd *uffd, bool shared);
 
 /* 0: no event is unread and the map is quiet. ZIO_EAGAIN: an event is unread or the thread
  * that raised it has not run again (mmap_changing). ZIO_EBADF: the descriptor is no longer
@@ -155,8 +175,7 @@ struct zio_mapping {
 };
 /* The mapping that holds `address`: PROCMAP_QUERY (Linux 6.11) or /proc/self/maps (and
  * smaps for the flags where needed), read without malloc. 0, ZIO_ENOENT, or another code
- * (then assume nothing). Opens and closes /proc/self/maps (2 us with PROCMAP_QUERY,
- * of which 0.3 us the query). `locked` is false unless known (MOVE refuses locked ranges);
+ * (then assume nothing). Asks the kept descriptor, or opens and closes one (some us). `locked` is false unless known (MOVE refuses locked ranges);
  * `registered_elsewhere` likewise (UFFDIO_REGISTER says EBUSY). `grows_down` is exact for
  * readable and writable private anonymous memory, false otherwise. */
 int zio_mapping_query(const struct zio_uffd *uffd, uint64_t address, struct zio_mapping *mapping);

@@ -16,7 +16,7 @@ long __real_zio__clone(unsigned long flags, void *stack_top, _Atomic int32_t *pa
 long __wrap_zio__clone(unsigned long flags, void *stack_top, _Atomic int32_t *parent_tid,
                        _Atomic int32_t *child_tid, void *tls, void (*entry)(void *argument),
                        void *argument);
-void __wrap_zio__close_all_but(int fd);
+void __wrap_zio__close_all_but(int fd, int other);
 
 struct start {
     void (*entry)(void *argument);
@@ -46,6 +46,6 @@ long __wrap_zio__clone(unsigned long flags, void *stack_top, _Atomic int32_t *pa
     return 1;
 }
 
-void __wrap_zio__close_all_but(int fd) {
-    (void)fd;
+void __wrap_zio__close_all_but(int fd, int other) {
+    (void)fd, (void)other;
 }

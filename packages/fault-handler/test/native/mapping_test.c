@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
+#include <sys/wait.h>
 
 #include "zone.h"
 
@@ -12,7 +14,7 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
-static struct zio_uffd way; /* only `disabled` is looked at */
+static struct zio_uffd way = {.fd = -1, .device_fd = -1}; /* `disabled` and what is kept are looked at */
 
 static struct zio_mapping mapping_at(const void *address) {
     struct zio_mapping mapping;
@@ -182,11 +184,80 @@ static void no_free_descriptor_is_an_error_not_a_hole(void) {
     CHECK_EQ(zio_mapping_query(&way, (uintptr_t)&way, &mapping), -EMFILE);
 }
 
+/* What is kept needs neither a free descriptor nor the path. */
+static void kept_mappings_need_no_path(void) {
+    way.disabled = 0;
+    if (!zio_mapping_can_query())
+        SKIP("PROCMAP_QUERY: Linux 6.11");
+    CHECK_EQ(zio_uffd_keep_maps(&way), 0);
+    CHECK(way.maps.number > 2 && zio_kept_is_ours(&way.maps));
+    CHECK_EQ(fcntl(way.maps.number, F_GETFD), FD_CLOEXEC);
+    while (dup(0) >= 0)
+        ;
+    CHECK(eligible(malloc(1)));
+    CHECK(!eligible((void *)(uintptr_t)kept_mappings_need_no_path));
+}
+
+/* The number may name another process's mappings meanwhile, which would answer too. */
+static void stolen_mappings_are_not_asked(void) {
+    char path[32];
+    pid_t child = fork();
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    CHECK_EQ(zio_uffd_keep_maps(&way), 0);
+    unsigned char *own = map(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    snprintf(path, sizeof path, "/proc/%d/maps", child);
+    int other = open(path, O_RDONLY);
+    CHECK(other >= 0);
+    CHECK_EQ(dup2(other, way.maps.number), way.maps.number);
+    CHECK(!zio_kept_is_ours(&way.maps));
+    CHECK(eligible(own));
+    CHECK_EQ(zio_uffd_leave_number(&way, way.maps.number), 0);
+    zio_kept_close(&way.maps);
+    CHECK(fcntl(other, F_GETFD) >= 0);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void a_number_is_left_to_the_program(void) {
+    CHECK_EQ(zio_uffd_keep_maps(&way), 0);
+    int number = way.maps.number, null = open("/dev/null", O_RDONLY);
+    CHECK(zio_uffd_owns_number(&way, number));
+    CHECK_EQ(zio_uffd_leave_number(&way, number), 0);
+    CHECK(way.maps.number != number && zio_kept_is_ours(&way.maps));
+    CHECK_EQ(dup2(null, number), number);
+    CHECK(!zio_uffd_owns_number(&way, number));
+    CHECK(eligible(malloc(1)));
+}
+
+static void a_child_asks_for_its_own(void) {
+    CHECK_EQ(zio_uffd_keep_maps(&way), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int number = way.maps.number;
+        uint64_t parents = way.maps.identity;
+        zio_uffd_abandon(&way, false);
+        CHECK(fcntl(number, F_GETFD) < 0);
+        CHECK_EQ(zio_uffd_keep_maps(&way), 0);
+        CHECK(way.maps.identity != parents);
+        CHECK(eligible(map(MAP_PRIVATE | MAP_ANONYMOUS, -1)));
+        _exit(0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK_EQ(status, 0);
+    CHECK(zio_kept_is_ours(&way.maps));
+}
+
 static const struct test tests[] = {
 #define TEST(name)                                                                                 \
     { #name, name }
     TEST(memory_is_told_apart),        TEST(special_mappings_are_told_by_name),
     TEST(holes_are_not_mapped),        TEST(many_mappings_are_found),
     TEST(huge_pages_are_not_eligible), TEST(no_free_descriptor_is_an_error_not_a_hole),
+    TEST(kept_mappings_need_no_path),  TEST(stolen_mappings_are_not_asked),
+    TEST(a_number_is_left_to_the_program), TEST(a_child_asks_for_its_own),
 };
 TEST_MAIN(tests)

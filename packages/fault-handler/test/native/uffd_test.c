@@ -246,7 +246,7 @@ static void child_lets_go_of_the_parents(void) {
     pid_t child = fork();
     if (child == 0) {
         int number = uffd.fd;
-        zio_uffd_abandon(&uffd);
+        zio_uffd_abandon(&uffd, false);
         _exit(is_open(number) || uffd.fd != -1 ||
               (uffd.device_fd >= 0 && !is_open(uffd.device_fd)));
     }

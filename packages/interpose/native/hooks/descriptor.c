@@ -22,7 +22,9 @@
 
 bool zio__owns_number(int fd) {
     const struct zio_uffd *uffd = &zio__tracker.uffd;
-    return fd >= 0 && (fd == uffd->fd || fd == uffd->device_fd) &&
+    return fd >= 0 &&
+           (fd == uffd->fd || fd == uffd->device_fd || fd == uffd->maps.number ||
+            fd == uffd->proc.number) &&
            zio_tracker_owns_number(&zio__tracker, fd);
 }
 
@@ -60,9 +62,10 @@ ZIO_EXPORT int dup3(int from, int to, int flags) {
 
 /* The first number of ours in [first, last], or UINT_MAX. */
 static unsigned first_of_ours(unsigned first, unsigned last) {
-    const int numbers[] = {zio__tracker.uffd.fd, zio__tracker.uffd.device_fd};
+    const struct zio_uffd *uffd = &zio__tracker.uffd;
+    const int numbers[] = {uffd->fd, uffd->device_fd, uffd->maps.number, uffd->proc.number};
     unsigned found = UINT_MAX;
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         unsigned number = (unsigned)numbers[i];
         if (numbers[i] >= 0 && number >= first && number <= last && number < found &&
             zio__owns_number(numbers[i]))

@@ -88,6 +88,10 @@
   X(REQUIRED, int,   setresuid, (uid_t, uid_t, uid_t)) \
   X(REQUIRED, int,   setresgid, (gid_t, gid_t, gid_t)) \
   X(REQUIRED, int,   setgroups, (size_t, const gid_t *)) \
+  X(REQUIRED, int,   initgroups, (const char *, gid_t)) \
+  X(OPTIONAL, int,   capset,    (void *, const void *)) \
+  X(REQUIRED, int,   chroot,    (const char *)) \
+  X(OPTIONAL, int,   pivot_root, (const char *, const char *)) \
   X(REQUIRED, int,   unshare,   (int)) \
   X(REQUIRED, int,   setns,     (int, int)) \
   X(REQUIRED, int,   close,     (int)) \

@@ -106,41 +106,80 @@ ZIO_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *argument,
     return child;
 }
 
-/* Servers start as root and have their first large input as somebody else, often in a child. */
-static void before_credentials(void) {
-    if (zio__is_tracking())
-        zio_tracker_keep_device(&zio__tracker);
+/* Servers start as root and have their first large input as somebody else, often in a child; and in
+ * another root directory, where what we open has no path. */
+static void keep(bool paths_change) {
+    int saved = errno;
+    if (zio__is_tracking()) {
+        if (paths_change)
+            zio__look_at_overcommit();
+        zio_tracker_keep(&zio__tracker, paths_change);
+    }
+    errno = saved;
+}
+
+static void follow(void) {
+    int saved = errno;
+    if (zio__is_tracking()) {
+        zio_tracker_quiesce(&zio__tracker);
+        zio_tracker_resume(&zio__tracker);
+    }
+    errno = saved;
 }
 
 /* The handler follows after libc has told every thread: until then it serves those that wait for
  * a page and could not answer otherwise. */
-#define ZIO_FOLLOWED(name, parameters, arguments)                                                  \
+#define ZIO_FOLLOWED(name, paths_change, parameters, arguments)                                    \
     ZIO_EXPORT int name parameters {                                                               \
-        before_credentials();                                                                      \
+        keep(paths_change);                                                                        \
         int result = ZIO_REAL(name) arguments;                                                     \
-        int saved = errno;                                                                         \
-        if (zio__is_tracking()) {                                                                  \
-            zio_tracker_quiesce(&zio__tracker);                                                    \
-            zio_tracker_resume(&zio__tracker);                                                     \
-        }                                                                                          \
-        errno = saved;                                                                             \
+        follow();                                                                                  \
         return result;                                                                             \
     }
 
-ZIO_FOLLOWED(setuid, (uid_t user), (user))
-ZIO_FOLLOWED(setgid, (gid_t group), (group))
-ZIO_FOLLOWED(seteuid, (uid_t user), (user))
-ZIO_FOLLOWED(setegid, (gid_t group), (group))
-ZIO_FOLLOWED(setreuid, (uid_t real, uid_t effective), (real, effective))
-ZIO_FOLLOWED(setregid, (gid_t real, gid_t effective), (real, effective))
-ZIO_FOLLOWED(setresuid, (uid_t real, uid_t effective, uid_t saved_id), (real, effective, saved_id))
-ZIO_FOLLOWED(setresgid, (gid_t real, gid_t effective, gid_t saved_id), (real, effective, saved_id))
-ZIO_FOLLOWED(setgroups, (size_t count, const gid_t *groups), (count, groups))
+ZIO_FOLLOWED(setuid, false, (uid_t user), (user))
+ZIO_FOLLOWED(setgid, false, (gid_t group), (group))
+ZIO_FOLLOWED(seteuid, false, (uid_t user), (user))
+ZIO_FOLLOWED(setegid, false, (gid_t group), (group))
+ZIO_FOLLOWED(setreuid, false, (uid_t real, uid_t effective), (real, effective))
+ZIO_FOLLOWED(setregid, false, (gid_t real, gid_t effective), (real, effective))
+ZIO_FOLLOWED(setresuid, false, (uid_t real, uid_t effective, uid_t saved_id),
+             (real, effective, saved_id))
+ZIO_FOLLOWED(setresgid, false, (gid_t real, gid_t effective, gid_t saved_id),
+             (real, effective, saved_id))
+ZIO_FOLLOWED(setgroups, false, (size_t count, const gid_t *groups), (count, groups))
+ZIO_FOLLOWED(initgroups, false, (const char *user, gid_t group), (user, group))
+ZIO_FOLLOWED(capset, false, (void *header, const void *data), (header, data))
+ZIO_FOLLOWED(chroot, true, (const char *path), (path))
 
-/* A process with a second thread may not enter a user or mount namespace: the handler pauses. */
-#define ZIO_ALONE(name, parameters, arguments)                                                     \
+/* The kernel gives all processes the new root that had the old one, the handler too. */
+ZIO_EXPORT int pivot_root(const char *root, const char *old) {
+    keep(true);
+    return ZIO_REAL(pivot_root)(root, old);
+}
+
+long zio__confine_raw(long number, const long *a, bool paths_change) {
+    keep(paths_change);
+    long result = zio_syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    /* It is the thread's affair. A process of one thread means itself. */
+    if (zio_syscall(SYS_gettid) == zio_syscall(SYS_getpid))
+        follow();
+    return result;
+}
+
+/* Whether a change of namespaces leaves a process with a second thread alone, and would not let it have
+ * another: the handler stays as it is. */
+static bool leaves_threads(int kinds) {
+    return (kinds & CLONE_NEWPID) && !(kinds & (CLONE_NEWUSER | CLONE_VM | CLONE_SIGHAND | CLONE_THREAD));
+}
+
+/* A process with a second thread may not enter a user namespace: the handler pauses. */
+#define ZIO_ALONE(name, kinds, parameters, arguments)                                                     \
     ZIO_EXPORT int name parameters {                                                               \
         if (!zio__is_tracking())                                                                   \
+            return ZIO_REAL(name) arguments;                                                       \
+        keep(true);                                                                                \
+        if (leaves_threads(kinds))                                                                 \
             return ZIO_REAL(name) arguments;                                                       \
         zio_tracker_quiesce(&zio__tracker);                                                        \
         int result = ZIO_REAL(name) arguments;                                                     \
@@ -150,5 +189,5 @@ ZIO_FOLLOWED(setgroups, (size_t count, const gid_t *groups), (count, groups))
         return result;                                                                             \
     }
 
-ZIO_ALONE(unshare, (int flags), (flags))
-ZIO_ALONE(setns, (int fd, int kind), (fd, kind))
+ZIO_ALONE(unshare, flags, (int flags), (flags))
+ZIO_ALONE(setns, kind, (int fd, int kind), (fd, kind))

@@ -19,6 +19,8 @@ bool zio__owns_number(int fd);
 /* getdents64(2) without our descriptors: bytes, or -errno. */
 long zio__list_directory(int directory, void *buffer, size_t room);
 
+/* A system call by which this thread gives up rights: its result, or -errno. */
+long zio__confine_raw(long number, const long *arguments, bool paths_change);
 /* Before a seccomp filter is installed. */
 void zio__before_seccomp(void);
 /* Before memory is spliced into a pipe. */

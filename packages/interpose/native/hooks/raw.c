@@ -91,6 +91,19 @@ ZIO_EXPORT long syscall(long number, ...) {
 #endif
     case SYS_dup3:
         return dup3((int)a[0], (int)a[1], (int)a[2]);
+    case SYS_setuid:
+    case SYS_setgid:
+    case SYS_setreuid:
+    case SYS_setregid:
+    case SYS_setresuid:
+    case SYS_setresgid:
+    case SYS_setgroups:
+    case SYS_capset:
+        return as_libc(zio__confine_raw(number, a, false));
+    case SYS_chroot:
+    case SYS_pivot_root:
+    case 446 /* landlock_restrict_self */:
+        return as_libc(zio__confine_raw(number, a, true));
     case SYS_unshare:
         return unshare((int)a[0]);
     case SYS_setns:
