@@ -81,5 +81,37 @@
       "sources": ["native/demo/echo_client.c"],
       "libraries": ["-pthread"],
     },
+    # What `zio bench` runs besides them.
+    {
+      "target_name": "zio-load-client",
+      "type": "executable",
+      "sources": ["native/bench/load_client.c", "native/bench/load_protocol.c"],
+      "libraries": ["-lm", "-pthread"],
+    },
+    {
+      "target_name": "zio-file-server",
+      "type": "executable",
+      "sources": ["native/bench/file_server.c", "native/bench/ring.c"],
+      "libraries": ["-pthread"],
+    },
+    {
+      "target_name": "zio-spawn-timer",
+      "type": "executable",
+      "sources": ["native/bench/spawn_timer.c"],
+    },
+    {
+      # Its copies must be calls of libc's memcpy; the other two sources are the data plane's.
+      "target_name": "zio-primitives",
+      "type": "executable",
+      "sources": ["native/bench/primitives.c", "native/unit_core.c", "native/unit_fault_handler.c"],
+      "include_dirs": [
+        "<!(node -p \"require('@zio/core/native-paths').include\")",
+        "<!(node -p \"require('@zio/core/native-paths').native\")",
+        "<!(node -p \"require('@zio/fault-handler/native-paths').include\")",
+        "<!(node -p \"require('@zio/fault-handler/native-paths').native\")",
+      ],
+      "cflags": ["-fno-builtin"],
+      "libraries": ["-pthread"],
+    },
   ],
 }

@@ -5,6 +5,7 @@ export type BenchErrorCode =
   | "timeout"
   | "wrong-data"
   | "bad-option"
+  | "missing-program"
   | "unknown-workload";
 
 /** A benchmark that could not be run or whose data were wrong. */

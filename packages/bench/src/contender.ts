@@ -3,7 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { demoProgramPath, environment } from "@zio/interpose";
+import { benchProgramPath, environment } from "@zio/interpose";
 import { BenchError } from "./bench-error.js";
 
 export const policies = ["always", "learn", "off", "paper"] as const;
@@ -19,8 +19,13 @@ export interface Contender {
 
 export const plain: Contender = { name: "plain", environment: {}, counts: false };
 
-export function zioContender(policy: Policy): Contender {
-  return { name: "zio", environment: environment({ base: {}, policy }), counts: true };
+export function zioContender(policy: Policy, name = "zio"): Contender {
+  return { name, environment: environment({ base: {}, policy }), counts: true };
+}
+
+/** Plain, zIO, and where wished zIO under the published rule. */
+export function usualContenders({ policy, withPaper }: { policy: Policy; withPaper: boolean }): Contender[] {
+  return [plain, zioContender(policy), ...(withPaper ? [zioContender("paper", "paper")] : [])];
 }
 
 /** A private directory; in memory where possible, because a counters page on a disk faults when it is written back. */
@@ -43,9 +48,9 @@ export function contenderEnvironment(contender: Contender, statsDirectory?: stri
   };
 }
 
-/** The path of a program of the demo. */
-export function programPath(name: Parameters<typeof demoProgramPath>[0]): string {
-  const path = demoProgramPath(name);
+/** The path of a program that comes with the project. */
+export function programPath(name: Parameters<typeof benchProgramPath>[0]): string {
+  const path = benchProgramPath(name);
   if (path === undefined)
     throw new BenchError("not-built", `${name} is not built: run \`npm run setup\` in the checkout`);
   return path;

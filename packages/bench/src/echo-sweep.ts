@@ -1,44 +1,37 @@
 // What the workloads that sweep the echo server share: cells that differ in the server's settings, samples of plain and
 // zIO, a row of common numbers for each cell, and the columns that every report shows.
-import { type Command, Option } from "commander";
-import { type Policy, plain, policies, zioContender } from "./contender.js";
-import { type EchoSample, echoSample } from "./echo.js";
-import { type CpuPair, chooseCpus } from "./machine.js";
-import { cpuPairOption, oneOfOption, wholeOption } from "./option-parsers.js";
+import type { Command } from "commander";
+import { type CommonOptions, commonDefaults, configureCommon, describeRun, targetLines } from "./common-options.js";
+import { usualContenders } from "./contender.js";
+import { type EchoOptions, type EchoSample, echoSample } from "./echo.js";
+import { chooseCpus } from "./machine.js";
+import { wholeOption } from "./option-parsers.js";
 import type { Progress } from "./progress.js";
 import { type BenchRecord, portableEnvironment, type RecordedCell, recordHead, type Target } from "./record.js";
 import type { Cell } from "./schedule.js";
 import { type Estimate, estimateMedian, type Spread, spread } from "./statistics.js";
-import { renderTable } from "./table.js";
-import { byPair, measureInterleaved } from "./workload.js";
+import { fixed, micros, renderTable, withInterval } from "./table.js";
+import { byPair, measureInterleaved, pairsTaken } from "./workload.js";
 
-export interface SweepOptions {
-  /** Plain and zIO samples of each cell. */
-  pairs: number;
-  policy: Policy;
+export interface SweepOptions extends CommonOptions {
   /** Messages of one sample, after `warmup` messages. */
   messages: number;
   warmup: number;
   verifyMessages: number;
-  cpus?: CpuPair | undefined;
 }
 
-export const sweepDefaults: SweepOptions = {
-  pairs: 15,
-  policy: "learn",
-  messages: 1000,
-  warmup: 200,
-  verifyMessages: 100,
-};
+export const sweepDefaults: SweepOptions = { ...commonDefaults, messages: 1000, warmup: 200, verifyMessages: 100 };
 
 /** The server's settings in one cell. */
-export interface EchoSettings {
-  copies: number;
-  messageBytes: number;
-  /** Pages of the last copy that the server reads for each message. */
-  touchedPages: number;
+export interface EchoSettings
+  extends Pick<
+    EchoOptions,
+    "copies" | "messageBytes" | "touchedPages" | "touchedPercent" | "touchMode" | "touchOrder"
+  > {
+  connections?: number;
   /** Of a sample, where not those of the options. */
   messages?: number;
+  warmup?: number;
 }
 
 export type EchoCell<Settings = unknown> = RecordedCell<Settings, EchoSample>;
@@ -51,6 +44,8 @@ export interface BothSpreads {
 export interface EchoRow {
   /** Plain / zIO server CPU time per message. */
   ratio: Estimate;
+  /** The same of further contenders, by their name. */
+  others: Record<string, Estimate>;
   serverCpuNs: BothSpreads;
   clientCpuNs: BothSpreads;
   messagesPerSecond: BothSpreads;
@@ -67,15 +62,29 @@ const clientCpuNs = ({ client }: EchoSample) => client.cpuNs / client.received;
 const counted = (name: string) => (sample: EchoSample) =>
   (sample.counters?.[name] ?? 0) / (sample.server.messages + sample.server.warmupMessages);
 
+/** plain / zIO of a cost, and plain / each other contender. */
+export function ratiosToPlain<Values>(
+  cell: RecordedCell<unknown, Values>,
+  cost: (values: Values) => number,
+): { ratio: Estimate; others: Record<string, Estimate> } {
+  const plainCosts = byPair(cell, "plain").map(cost);
+  const ratioOf = (contender: string) => {
+    const costs = byPair(cell, contender).map(cost);
+    return estimateMedian(plainCosts.map((plain, pair) => plain / costs[pair]!));
+  };
+  const names = [...new Set(cell.samples.map(({ contender }) => contender))];
+  const others = names.filter((name) => name !== "plain" && name !== "zio");
+  return { ratio: ratioOf("zio"), others: Object.fromEntries(others.map((name) => [name, ratioOf(name)])) };
+}
+
 function bothSpreads(cell: EchoCell, value: (sample: EchoSample) => number): BothSpreads {
   return { plain: spread(byPair(cell, "plain").map(value)), zio: spread(byPair(cell, "zio").map(value)) };
 }
 
 /** Every number is formed within a pair, and the median is taken last. */
 export function echoRow(cell: EchoCell): EchoRow {
-  const zioNs = byPair(cell, "zio").map(serverCpuNs);
   return {
-    ratio: estimateMedian(byPair(cell, "plain").map((sample, pair) => serverCpuNs(sample) / zioNs[pair]!)),
+    ...ratiosToPlain(cell, serverCpuNs),
     serverCpuNs: bothSpreads(cell, serverCpuNs),
     clientCpuNs: bothSpreads(cell, clientCpuNs),
     messagesPerSecond: bothSpreads(cell, ({ client }) => client.messagesPerSecond),
@@ -99,33 +108,21 @@ export function boundOf(cell: EchoCell, withoutCopies: EchoCell): Estimate {
   return estimateMedian(byPair(cell, "plain").map((sample, pair) => serverCpuNs(sample) / zeroNs[pair]!));
 }
 
-/** zIO / plain. */
-export const inverse = ({ median, low, high }: Estimate): Estimate => ({
-  median: 1 / median,
-  low: 1 / high,
-  high: 1 / low,
-});
-
 /** Declares the options that every sweep has. */
 export function configureSweep(
   command: Command,
   defaults: Omit<SweepOptions, "messages"> & { messages: number | undefined },
 ): Command {
-  return command
-    .option("--pairs <n>", "interleaved pairs of samples", wholeOption, defaults.pairs)
-    .option("--policy <policy>", `policy of zIO: ${policies.join(", ")}`, oneOfOption(policies), defaults.policy)
+  return configureCommon(command, defaults)
     .option("--messages <n>", "messages of one sample", wholeOption, defaults.messages)
-    .option("--warmup <n>", "messages before each sample", wholeOption, defaults.warmup)
-    .addOption(
-      new Option("--cpus <server,client>", "cores of the two ends (chosen from the allowed ones)").argParser(
-        cpuPairOption,
-      ),
-    );
+    .option("--warmup <n>", "messages before each sample", wholeOption, defaults.warmup);
 }
 
 export interface Sweep<Settings extends EchoSettings, Row> {
   name: string;
   options: SweepOptions;
+  /** The ends are not pinned. */
+  everyCpu?: boolean;
   cells: Cell<Settings>[];
   /** Forms the rows from the cells, which come in the order given. */
   rows(cells: EchoCell<Settings>[]): Row[];
@@ -138,14 +135,15 @@ export async function runSweep<Settings extends EchoSettings, Row>(
   command: string[],
 ): Promise<BenchRecord<Settings, EchoSample, Row>> {
   const { options } = sweep;
-  const cpus = options.cpus ?? chooseCpus();
+  const cpus = sweep.everyCpu ? undefined : (options.cpus ?? chooseCpus());
   const head = recordHead(sweep.name, command, cpus);
   const started = performance.now();
-  const contenders = [plain, zioContender(options.policy)];
+  const contenders = usualContenders(options);
   const cells = await measureInterleaved<Settings, EchoSample>({
     cells: sweep.cells,
     contenders,
     pairs: options.pairs,
+    budgetSeconds: options.budgetSeconds,
     verify: async (contender, settings) => {
       const messages = Math.min(options.verifyMessages, settings.messages ?? options.verifyMessages);
       await echoSample(contender, { ...settings, cpus, messages, warmup: 0, verify: "all", seed: settings.copies + 1 });
@@ -155,7 +153,7 @@ export async function runSweep<Settings extends EchoSettings, Row>(
         ...settings,
         cpus,
         messages: settings.messages ?? options.messages,
-        warmup: options.warmup,
+        warmup: settings.warmup ?? options.warmup,
         verify: "sample",
         seed: pair + 1,
       }),
@@ -165,18 +163,13 @@ export async function runSweep<Settings extends EchoSettings, Row>(
   return {
     ...head,
     seconds: Math.round(performance.now() - started) / 1000,
-    options: { ...options },
+    options: { ...options, pairs: pairsTaken(cells) },
     contenders: contenders.map(({ name, environment }) => ({ name, environment: portableEnvironment(environment) })),
     cells,
     rows,
     targets: sweep.targets(rows),
   };
 }
-
-const fixed = (value: number, digits: number) => value.toFixed(digits);
-export const withInterval = ({ median, low, high }: Estimate, scale: number, digits: number, unit: string) =>
-  `${fixed(median * scale, digits)}${unit} (${fixed(low * scale, digits)}-${fixed(high * scale, digits)})`;
-const micros = ({ median, iqr }: Spread) => `${fixed(median / 1000, 1)} (${fixed(iqr / 1000, 1)})`;
 
 /** The table and the targets as text: the sweep's own columns stand before and after the ratio. */
 export function sweepReport<Row extends EchoRow>(
@@ -185,10 +178,15 @@ export function sweepReport<Row extends EchoRow>(
   first: [heading: string, cell: (row: Row) => string],
   own: [heading: string, cell: (row: Row) => string][],
 ): string {
-  const { options, machine, targets } = record;
+  const rows = record.rows as Row[];
+  const others = Object.keys(rows[0]?.others ?? {});
   const columns: [string, (row: Row) => string][] = [
     first,
     ["ratio (95 %)", ({ ratio }) => withInterval(ratio, 1, 2, "")],
+    ...others.map((name): [string, (row: Row) => string] => [
+      `${name} ratio`,
+      (row) => withInterval(row.others[name]!, 1, 2, ""),
+    ]),
     ...own,
     ["plain us (IQR)", (row) => micros(row.serverCpuNs.plain)],
     ["zIO us (IQR)", (row) => micros(row.serverCpuNs.zio)],
@@ -199,18 +197,8 @@ export function sweepReport<Row extends EchoRow>(
   ];
   const table = renderTable(
     columns.map(([heading]) => heading),
-    (record.rows as Row[]).map((row) => columns.map(([, cell]) => cell(row))),
+    rows.map((row) => columns.map(([, cell]) => cell(row))),
   );
-  const reached = targets.map(({ what, relation, bound, measured, met }) => {
-    const sign = relation === "at-least" ? ">=" : "<=";
-    return `${met ? "met    " : "not met"}  ${what} ${sign} ${bound}: ${withInterval(measured, 1, 3, "")}`;
-  });
-  return [
-    `${title}, policy ${options.policy}: server CPU per message, plain / zIO,`,
-    `medians of ${options.pairs} interleaved pairs; ${machine.cpuModel}, ${machine.cores} cores, Linux ${machine.kernel}`,
-    "",
-    table,
-    "",
-    ...reached,
-  ].join("\n");
+  const heading = `${title}, policy ${record.options.policy}: server CPU per message, plain / zIO,`;
+  return [heading, describeRun(record), "", table, "", ...targetLines(record)].join("\n");
 }

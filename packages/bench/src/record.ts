@@ -56,6 +56,8 @@ export interface BenchRecord<Parameters = unknown, Values = unknown, Row = unkno
   cells: RecordedCell<Parameters, Values>[];
   rows: Row[];
   targets: Target[];
+  /** Parts that could not be run here, with the reason. */
+  skipped?: { what: string; reason: string }[];
 }
 
 /** The commit of the checkout that this package lies in; null where it came from a registry. */

@@ -4,19 +4,27 @@ import { noProgress, type Progress } from "./progress.js";
 import type { Workload } from "./workload.js";
 import { type CopiesOptions, type CopiesRecord, copies } from "./workloads/copies.js";
 import { type FaultsOptions, type FaultsRecord, faults } from "./workloads/faults.js";
+import { type PrimitivesOptions, type PrimitivesRecord, primitives } from "./workloads/primitives.js";
 import { type SizesOptions, type SizesRecord, sizes } from "./workloads/sizes.js";
+import { type StartupOptions, type StartupRecord, startup } from "./workloads/startup.js";
+import { type ThreadsOptions, type ThreadsRecord, threads } from "./workloads/threads.js";
+import { type TouchedOptions, type TouchedRecord, touched } from "./workloads/touched.js";
 
 /** What each workload takes and returns. */
 export interface WorkloadTypes {
   copies: { options: CopiesOptions; record: CopiesRecord };
   sizes: { options: SizesOptions; record: SizesRecord };
   faults: { options: FaultsOptions; record: FaultsRecord };
+  touched: { options: TouchedOptions; record: TouchedRecord };
+  threads: { options: ThreadsOptions; record: ThreadsRecord };
+  startup: { options: StartupOptions; record: StartupRecord };
+  primitives: { options: PrimitivesOptions; record: PrimitivesRecord };
 }
 export type WorkloadName = keyof WorkloadTypes;
 
 /** Every workload, in the order in which they are listed. A further one is a file in workloads/ and a line here. */
 // biome-ignore lint/suspicious/noExplicitAny: each has options of its own, which `run` gives back their types
-export const workloads: readonly Workload<any>[] = [copies, sizes, faults];
+export const workloads: readonly Workload<any>[] = [copies, sizes, faults, touched, threads, startup, primitives];
 
 export interface RunTools {
   progress?: Progress;

@@ -8,6 +8,13 @@ export interface Estimate {
   high: number;
 }
 
+/** That of the inverse: zIO / plain from plain / zIO. */
+export const inverse = ({ median, low, high }: Estimate): Estimate => ({
+  median: 1 / median,
+  low: 1 / high,
+  high: 1 / low,
+});
+
 export interface Spread {
   median: number;
   /** Interquartile range. */

@@ -10,6 +10,8 @@ export interface Workload<Options> {
   name: string;
   summary: string;
   defaults: Options;
+  /** What differs in `zio bench all`, which has little time for each. */
+  overview: Partial<Options>;
   /** Declares the options of the command; their names are those of `Options`. */
   configure(command: Command): Command;
   run(options: Options, progress: Progress, command: string[]): Promise<BenchRecord>;
@@ -21,6 +23,8 @@ export interface Measurement<Parameters, Values> {
   cells: readonly Cell<Parameters>[];
   contenders: readonly Contender[];
   pairs: number;
+  /** No further pair is begun when this time is likely to pass with it. One is always taken. */
+  budgetSeconds?: number | undefined;
   /** Throws where a byte is wrong. */
   verify(contender: Contender, parameters: Parameters): Promise<void>;
   sample(contender: Contender, parameters: Parameters, pair: number): Promise<Values>;
@@ -31,6 +35,7 @@ export async function measureInterleaved<Parameters, Values>(
   measurement: Measurement<Parameters, Values>,
 ): Promise<RecordedCell<Parameters, Values>[]> {
   const { cells, contenders, pairs, progress } = measurement;
+  const begun = performance.now();
   const recorded = new Map<Cell<Parameters>, RecordedCell<Parameters, Values>>();
   for (const cell of cells) {
     progress.step(`verifying every byte: ${cell.name}`);
@@ -41,9 +46,11 @@ export async function measureInterleaved<Parameters, Values>(
     }
   }
   const started = performance.now();
+  const mayBegin = pairBudget(measurement.budgetSeconds, begun);
   let shownPair = -1;
   for (const { pair, position, cell, contender } of interleave(cells, contenders, pairs)) {
     const startedMs = Math.round(performance.now() - started);
+    if (pair !== shownPair && !mayBegin(pair)) break;
     if (pair !== shownPair) progress.step(`pair ${pair + 1} of ${pairs}${remaining(startedMs, pair, pairs)}`);
     shownPair = pair;
     const values = await measurement.sample(contender, cell.parameters, pair);
@@ -53,8 +60,23 @@ export async function measureInterleaved<Parameters, Values>(
   return [...recorded.values()];
 }
 
+/** Whether there is time for a further pair, judged by those before. */
+function pairBudget(seconds: number | undefined, begun: number): (pair: number) => boolean {
+  let firstPair = 0;
+  return (pair) => {
+    const now = performance.now();
+    if (pair === 0) firstPair = now;
+    return pair === 0 || seconds === undefined || now - begun + (now - firstPair) / pair <= seconds * 1000;
+  };
+}
+
 function remaining(elapsedMs: number, done: number, all: number): string {
   return done === 0 ? "" : `, ${Math.ceil(((elapsedMs / done) * (all - done)) / 1000)} s left`;
+}
+
+/** Of how many pairs every cell has samples. */
+export function pairsTaken(cells: readonly RecordedCell<unknown, unknown>[]): number {
+  return 1 + Math.max(-1, ...cells.flatMap(({ samples }) => samples.map(({ pair }) => pair)));
 }
 
 /** The values of one contender in the order of the pairs. */

@@ -28,11 +28,28 @@ static void pause_cpu(void) {
 #endif
 }
 
+static _Atomic(_Atomic uint64_t *) slept_ns;
+
+void zio_lock_count_sleep(_Atomic uint64_t *nanoseconds) {
+    atomic_store(&slept_ns, nanoseconds);
+}
+
+/* By the system call: the handler thread has no vDSO of libc's to call. */
+static uint64_t lock_clock_ns(void) {
+    struct timespec now;
+    zio_syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
 /* The deadline is absolute, on the monotonic clock; NULL: for ever. */
 static void sleep_while(struct zio_lock *lock, uint32_t value, uint32_t who,
                         const struct timespec *deadline) {
+    _Atomic uint64_t *sum = atomic_load_explicit(&slept_ns, memory_order_relaxed);
+    uint64_t from = sum ? lock_clock_ns() : 0;
     zio_syscall(SYS_futex, &lock->state, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value, deadline,
                 NULL, who);
+    if (sum)
+        atomic_fetch_add_explicit(sum, lock_clock_ns() - from, memory_order_relaxed);
 }
 
 static void wake(struct zio_lock *lock, uint32_t who, int count) {

@@ -52,6 +52,7 @@ int zio_tracker_init(struct zio_tracker *tracker, size_t memory_limit, uint32_t 
 
 void zio_tracker_set_counters(struct zio_tracker *tracker, struct zio_stats_counter *counters) {
     tracker->counters = counters;
+    zio_lock_count_sleep(&counters[ZIO_COUNT_lock_sleep_ns].value);
 }
 
 static int map_pages(struct zio_tracker *tracker) {

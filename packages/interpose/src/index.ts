@@ -10,7 +10,7 @@ export {
 } from "./config.js";
 export { configTable, type Settings } from "./config-table.js";
 export { type EnvironmentOptions, environment, preloadWith, settingVariables } from "./environment.js";
-export { demoProgramPath, launcherPath, libraryPath, preloadablePath } from "./library-path.js";
+export { benchProgramPath, demoProgramPath, launcherPath, libraryPath, preloadablePath } from "./library-path.js";
 export {
   type CounterKind,
   readStatsDirectory,

@@ -32,6 +32,13 @@ export function demoProgramPath(name: "zio-echo-server" | "zio-echo-client"): st
   return builtFile(name);
 }
 
+type BenchProgram = "zio-load-client" | "zio-file-server" | "zio-spawn-timer" | "zio-primitives";
+
+/** One of the programs that benchmarks run, those of the demo among them, or undefined where it was not built. */
+export function benchProgramPath(name: BenchProgram | Parameters<typeof demoProgramPath>[0]): string | undefined {
+  return builtFile(name);
+}
+
 // Links need no file system that allows programs, as /dev/shm in a container often does not. Others may read the
 // directory: a program that changes its user still has the path in its environment.
 function privateDirectory(parent: string, userId: number): string | undefined {

@@ -7,7 +7,6 @@ import {
   type EchoRow,
   type EchoSettings,
   echoRow,
-  inverse,
   runSweep,
   type SweepOptions,
   sweepDefaults,
@@ -16,6 +15,7 @@ import {
 import { naturalsOption } from "../option-parsers.js";
 import type { Progress } from "../progress.js";
 import { type BenchRecord, target } from "../record.js";
+import { inverse } from "../statistics.js";
 import type { Workload } from "../workload.js";
 
 const messageBytes = 512 << 10;
@@ -72,6 +72,7 @@ export const faults: Workload<FaultsOptions> = {
   name: "faults",
   summary: "an echo server that reads 0 to 12 pages of each message it copied",
   defaults,
+  overview: { touchedPages: [0, 4, 12] },
   configure,
   run,
   report,

@@ -9,18 +9,17 @@ import {
   type EchoRow,
   type EchoSettings,
   echoRow,
-  inverse,
   recoveredShare,
   runSweep,
   type SweepOptions,
   sweepDefaults,
   sweepReport,
-  withInterval,
 } from "../echo-sweep.js";
 import { sizesOption } from "../option-parsers.js";
 import type { Progress } from "../progress.js";
 import { type BenchRecord, type Target, target } from "../record.js";
-import type { Estimate } from "../statistics.js";
+import { type Estimate, inverse } from "../statistics.js";
+import { kibibytes, withInterval } from "../table.js";
 import type { Workload } from "../workload.js";
 
 const copiesOfEach = 5;
@@ -61,8 +60,6 @@ export function sizesRows(cells: readonly EchoCell<EchoSettings>[]): SizesRow[] 
   return rows;
 }
 
-const kibibytes = (bytes: number) => `${bytes / 1024} KiB`;
-
 export function sizesTargets(rows: readonly SizesRow[]): Target[] {
   return rows.map(({ messageBytes, recovered, ratio }) =>
     messageBytes < largeBytes
@@ -92,7 +89,7 @@ function run(options: SizesOptions, progress: Progress, command: string[]): Prom
       cells: options.messageBytes.flatMap((messageBytes) =>
         [0, copiesOfEach].map((copies) => ({
           name: `${kibibytes(messageBytes)}, ${copies} copies`,
-          parameters: { copies, messageBytes, touchedPages: 0, messages: options.messages ?? messagesOf(messageBytes) },
+          parameters: { copies, messageBytes, messages: options.messages ?? messagesOf(messageBytes) },
         })),
       ),
       rows: sizesRows,
@@ -119,6 +116,7 @@ export const sizes: Workload<SizesOptions> = {
   name: "sizes",
   summary: `an echo server that copies messages of 4 KiB to 4 MiB ${copiesOfEach} times`,
   defaults,
+  overview: { messageBytes: [16_384, 524_288] },
   configure,
   run,
   report,

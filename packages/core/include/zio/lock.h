@@ -22,4 +22,8 @@ void zio_unlock_exclusive(struct zio_lock *lock);
 /* Waits at most timeout_ns (0: only tries). Returns whether the lock is held. */
 bool zio_lock_exclusive_timed(struct zio_lock *lock, uint64_t timeout_ns);
 
+/* Where the nanoseconds that threads sleep for locks are added up, for all locks of this copy of
+ * the code; NULL: nowhere, as at first. What it points to must not go away. */
+void zio_lock_count_sleep(_Atomic uint64_t *nanoseconds);
+
 #endif

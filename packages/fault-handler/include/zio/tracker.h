@@ -42,6 +42,7 @@
     X(events, "events", ZIO_STATS_COUNTER)                                                         \
     X(evictions, "evictions", ZIO_STATS_COUNTER)                                                   \
     X(compactions, "compactions", ZIO_STATS_COUNTER)                                               \
+    X(lock_sleep_ns, "lockSleepNs", ZIO_STATS_COUNTER)                                             \
     X(views, "views", ZIO_STATS_GAUGE)                                                             \
     X(origins, "origins", ZIO_STATS_GAUGE)                                                         \
     X(origin_bytes, "originBytes", ZIO_STATS_GAUGE)                                                \

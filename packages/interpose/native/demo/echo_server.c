@@ -20,7 +20,9 @@ enum { PAGE = 4096, MAX_COPIES = 64, MAX_CONNECTIONS = 256 };
 static const char *host = "127.0.0.1";
 static const char *allocation = "page";
 static const char *touch_mode = "read";
+static const char *touch_order = "sequential";
 static long port, message_bytes = 512 << 10, copies, skew_bytes, touched_pages;
+static long touched_percent;
 static long connections = 1, warmup_messages, max_messages, max_seconds = 60, cpu = -1;
 
 static const struct option_row options[] = {
@@ -33,6 +35,10 @@ static const struct option_row options[] = {
      NULL, NULL},
     {"--touch", "PAGES", "pages of the last copy touched per message, spread (0)", &touched_pages,
      NULL, NULL},
+    {"--touch-percent", "N", "share of its pages of which every word is touched (0)",
+     &touched_percent, NULL, NULL},
+    {"--touch-order", "", "from the first page on, or others each time (sequential)", NULL,
+     &touch_order, "sequential|random"},
     {"--touch-mode", "", "how they are touched (read)", NULL, &touch_mode, "read|write"},
     {"--connections", "N", "clients to serve, then end (1)", &connections, NULL, NULL},
     {"--warmup", "N", "messages of each connection before accounting starts (0)", &warmup_messages,
@@ -47,6 +53,7 @@ static const struct option_row options[] = {
 struct connection {
     pthread_t thread;
     int socket;
+    unsigned long messages;
     unsigned char *blocks[MAX_COPIES + 1];
     unsigned char *buffers[MAX_COPIES + 1];
 };
@@ -59,6 +66,7 @@ static unsigned long accounted_from; /* total_messages when first_usage was take
 static int ended_fd; /* eventfd: a connection ended, or a signal asks the program to end */
 static volatile sig_atomic_t stop_requested;
 static volatile unsigned char touch_sink;
+static uint32_t *page_order; /* the pages of a message in the order of --touch-order */
 
 static void fail(const char *what) {
     fprintf(stderr, "zio-echo-server: %s: %m\n", what);
@@ -136,6 +144,41 @@ static void touch_pages(unsigned char *buffer) {
     }
 }
 
+static void order_pages(void) {
+    size_t pages = (size_t)message_bytes / PAGE;
+    uint64_t state = 1;
+    page_order = calloc(pages + 1, sizeof *page_order);
+    if (!page_order)
+        fail("no memory for the order of pages");
+    for (size_t i = 0; i < pages; i++)
+        page_order[i] = (uint32_t)i;
+    for (size_t i = pages; strcmp(touch_order, "random") == 0 && i-- > 1;) {
+        state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        size_t other = (size_t)(state >> 33) % (i + 1);
+        uint32_t swap = page_order[i];
+        page_order[i] = page_order[other];
+        page_order[other] = swap;
+    }
+}
+
+/* Touches every word of `touched_percent` of the pages; the bytes stay what they are. */
+static void touch_whole_pages(unsigned char *buffer, unsigned long message) {
+    size_t pages = (size_t)message_bytes / PAGE, wanted = pages * (size_t)touched_percent / 100;
+    size_t first = strcmp(touch_order, "random") == 0 ? message * 61 % (pages + 1) : 0;
+    int writes = strcmp(touch_mode, "write") == 0;
+    for (size_t i = 0; i < wanted; i++) {
+        volatile uint64_t *word =
+            (volatile uint64_t *)(void *)(buffer + (size_t)page_order[(first + i) % pages] * PAGE);
+        uint64_t sum = 0;
+        for (size_t at = 0; at < PAGE / sizeof *word; at++)
+            if (writes)
+                word[at] = word[at];
+            else
+                sum += word[at];
+        touch_sink = (unsigned char)sum;
+    }
+}
+
 static void start_accounting(void) {
     pthread_mutex_lock(&accounting);
     first_usage = usage_now();
@@ -154,6 +197,8 @@ static void *serve(void *argument) {
             memcpy(connection->buffers[i + 1], connection->buffers[i], length);
         if (touched_pages)
             touch_pages(connection->buffers[copies]);
+        if (touched_percent)
+            touch_whole_pages(connection->buffers[copies], connection->messages++);
         if (!send_message(connection->socket, connection->buffers[copies]))
             break;
         unsigned long done = atomic_fetch_add(&total_messages, 1) + 1;
@@ -254,6 +299,7 @@ static void print_result(void) {
 int main(int argc, char **argv) {
     parse_options(argc, argv, options);
     if (port > 65535 || message_bytes < 1 || copies > MAX_COPIES || touched_pages > message_bytes ||
+        touched_percent > 100 || (touched_percent && skew_bytes % (long)sizeof(uint64_t)) ||
         connections < 1 || connections > MAX_CONNECTIONS) {
         fprintf(stderr, "%s: message at least 1 byte, at most %d copies and %d connections\n",
                 argv[0], MAX_COPIES, MAX_CONNECTIONS);
@@ -261,6 +307,7 @@ int main(int argc, char **argv) {
     }
     if (cpu >= 0)
         pin_to_cpu(argv[0], cpu);
+    order_pages();
     ended_fd = eventfd(0, EFD_CLOEXEC);
     if (ended_fd < 0)
         fail("eventfd");
