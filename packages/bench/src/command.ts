@@ -11,6 +11,9 @@ interface OutputOptions {
   check?: boolean;
 }
 
+/** Of a run that could not be, because a program is not installed. */
+const skippedStatus = 77;
+
 /** The words of the command line from `bench` on, after the name of the program. */
 function typedCommand(name: string): string[] {
   const words = process.argv.slice(2);
@@ -40,8 +43,9 @@ for (const workload of workloads) {
       } catch (error) {
         progress.end();
         if (!(error instanceof BenchError)) throw error;
-        process.stderr.write(`zio bench: ${error.message}\n`);
-        process.exitCode = 1;
+        const missing = error.code === "missing-program";
+        process.stderr.write(`zio bench: ${missing ? "skipped: " : ""}${error.message}\n`);
+        process.exitCode = missing ? skippedStatus : 1;
       }
     });
 }

@@ -26,6 +26,8 @@ export interface Observation {
   latencyNs: Latencies;
   residentBytes: number;
   counters: Record<string, number> | null;
+  /** What a workload observes beside it. */
+  extra?: Record<string, number>;
 }
 
 interface LoadReport {

@@ -47,3 +47,9 @@ export function oneOfOption<Choice extends string>(choices: readonly Choice[]): 
     return choice;
   };
 }
+
+/** Some of the choices, separated by commas. */
+export function wordsOption<Choice extends string>(choices: readonly Choice[]): (text: string) => Choice[] {
+  const one = oneOfOption(choices);
+  return (text) => text.split(",").map((part) => one(part.trim()));
+}

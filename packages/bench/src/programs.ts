@@ -6,6 +6,7 @@ import { createConnection, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { readStatsDirectory } from "@zio/interpose";
 import { BenchError } from "./bench-error.js";
 import { type Contender, contenderEnvironment, plain, privateDirectory } from "./contender.js";
@@ -172,6 +173,11 @@ export function requireProgram(name: string, debianPackage: string): string {
   if (path === undefined)
     throw new BenchError("missing-program", `${name} is not installed: apt-get install ${debianPackage}`);
   return path;
+}
+
+/** The path of a server of this package that is a script. */
+export function serverScript(name: string): string {
+  return fileURLToPath(new URL(`../servers/${name}`, import.meta.url));
 }
 
 export async function freePort(): Promise<number> {

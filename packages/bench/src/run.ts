@@ -2,10 +2,15 @@
 import { BenchError } from "./bench-error.js";
 import { noProgress, type Progress } from "./progress.js";
 import type { Workload } from "./workload.js";
+import { type ApisOptions, type ApisRecord, apis } from "./workloads/apis.js";
 import { type CopiesOptions, type CopiesRecord, copies } from "./workloads/copies.js";
 import { type FaultsOptions, type FaultsRecord, faults } from "./workloads/faults.js";
+import { type ForwardOptions, type ForwardRecord, nodeForward, pythonForward } from "./workloads/forward.js";
+import { type MemoryOptions, type MemoryRecord, memory } from "./workloads/memory.js";
 import { type PrimitivesOptions, type PrimitivesRecord, primitives } from "./workloads/primitives.js";
+import { type RedisOptions, type RedisRecord, redis } from "./workloads/redis.js";
 import { type SizesOptions, type SizesRecord, sizes } from "./workloads/sizes.js";
+import { type SmallOptions, type SmallRecord, small } from "./workloads/small.js";
 import { type StartupOptions, type StartupRecord, startup } from "./workloads/startup.js";
 import { type ThreadsOptions, type ThreadsRecord, threads } from "./workloads/threads.js";
 import { type TouchedOptions, type TouchedRecord, touched } from "./workloads/touched.js";
@@ -17,6 +22,12 @@ export interface WorkloadTypes {
   faults: { options: FaultsOptions; record: FaultsRecord };
   touched: { options: TouchedOptions; record: TouchedRecord };
   threads: { options: ThreadsOptions; record: ThreadsRecord };
+  small: { options: SmallOptions; record: SmallRecord };
+  redis: { options: RedisOptions; record: RedisRecord };
+  memory: { options: MemoryOptions; record: MemoryRecord };
+  apis: { options: ApisOptions; record: ApisRecord };
+  python: { options: ForwardOptions; record: ForwardRecord };
+  node: { options: ForwardOptions; record: ForwardRecord };
   startup: { options: StartupOptions; record: StartupRecord };
   primitives: { options: PrimitivesOptions; record: PrimitivesRecord };
 }
@@ -24,7 +35,21 @@ export type WorkloadName = keyof WorkloadTypes;
 
 /** Every workload, in the order in which they are listed. A further one is a file in workloads/ and a line here. */
 // biome-ignore lint/suspicious/noExplicitAny: each has options of its own, which `run` gives back their types
-export const workloads: readonly Workload<any>[] = [copies, sizes, faults, touched, threads, startup, primitives];
+export const workloads: readonly Workload<any>[] = [
+  copies,
+  sizes,
+  threads,
+  faults,
+  touched,
+  small,
+  redis,
+  memory,
+  startup,
+  apis,
+  pythonForward,
+  nodeForward,
+  primitives,
+];
 
 export interface RunTools {
   progress?: Progress;
