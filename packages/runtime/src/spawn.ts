@@ -81,7 +81,7 @@ function findProgram(command: string, cwd: string, env: NodeJS.ProcessEnv): Buff
 function problemWith(command: string, options: ZioSpawnOptions, env: NodeJS.ProcessEnv): string | undefined {
   if (options.shell) return undefined;
   const path = findProgram(command, String(options.cwd ?? "."), env);
-  const target = inspectTarget(path, env.PATH === undefined ? undefined : Buffer.from(env.PATH));
+  const target = inspectTarget(path, env.PATH === undefined ? undefined : Buffer.from(env.PATH), env.LD_PRELOAD);
   return target.preloadable ? undefined : `${target.reason}; ${target.fix}`;
 }
 

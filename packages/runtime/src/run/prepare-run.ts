@@ -78,7 +78,7 @@ function allowFilters(environment: EnvironmentBytes, options: OptionTexts): void
 
 /** Adds zIO to the environment where that can work; returns the lines that say why not, or what is different. */
 function addLibrary(path: Buffer, environment: EnvironmentBytes, request: RunRequest): string[] {
-  const target = inspectTarget(path, environment.get("PATH"));
+  const target = inspectTarget(path, environment.get("PATH"), environment.text("LD_PRELOAD"));
   if (!target.preloadable) {
     if (target.problem === "interpreter-missing")
       throw new CommandError(`cannot run ${target.path}: ${target.reason}`, exitStatus.notFound);

@@ -13,6 +13,7 @@ export type TargetProblem =
   | "other-architecture"
   | "set-user-id"
   | "file-capabilities"
+  | "sanitised"
   | "interpreter-missing";
 
 /** What was found out about a program. `interpreters` are those of scripts, outermost first. */
@@ -69,6 +70,35 @@ function elfVerdict(name: string, elf: ElfFile): Verdict | undefined {
   return { problem: "other-libc", reason: `${name} uses ${libc}, not glibc`, fix: "use a build of it for glibc" };
 }
 
+const sanitizers: Record<string, string> = {
+  asan: "AddressSanitizer",
+  tsan: "ThreadSanitizer",
+  lsan: "LeakSanitizer",
+  hwasan: "HWAddressSanitizer",
+  msan: "MemorySanitizer",
+};
+
+/** The sanitizer whose runtime a shared object is, by its name: of gcc (libasan.so.8), or of clang (libclang_rt.asan.so). */
+function sanitizerOf(library: string): string | undefined {
+  const match = /^lib(?:clang_rt\.)?(asan|tsan|lsan|hwasan|msan)(?![a-z])[^/]*\.so/.exec(basename(library));
+  return match?.[1] && sanitizers[match[1]];
+}
+
+// These runtimes hook what we hook and must come first: AddressSanitizer ends a program in which another library does,
+// ThreadSanitizer crashes. Linked statically they do no harm (and zIO is off).
+function sanitizerVerdict(name: string, libraries: readonly string[]): Verdict | undefined {
+  for (const library of libraries) {
+    const sanitizer = sanitizerOf(library);
+    if (!sanitizer) continue;
+    return {
+      problem: "sanitised",
+      reason: `${name} loads ${sanitizer} (${basename(library)}), which must come before any other library`,
+      fix: "use a build of it without",
+    };
+  }
+  return undefined;
+}
+
 // In secure execution the loader ignores LD_PRELOAD. It is not secure where nothing is gained.
 function privilegeVerdict(name: string, path: Buffer): Verdict | undefined {
   const { mode, uid, gid } = statSync(path);
@@ -115,8 +145,11 @@ function findInterpreter(interpreter: string, argument: string | undefined, sear
   return byEnv?.path ? byEnv : find(interpreter, searchPath);
 }
 
-/** Inspects the program at `path`; `searchPath` is the PATH that an interpreter line with env goes by. */
-export function inspectTarget(path: Buffer, searchPath: Buffer | undefined): Target {
+/**
+ * Inspects the program at `path`; `searchPath` is the PATH that an interpreter line with env goes by, `preloaded` the
+ * value of LD_PRELOAD that it is to have besides.
+ */
+export function inspectTarget(path: Buffer, searchPath: Buffer | undefined, preloaded = ""): Target {
   const interpreters: string[] = [];
   const base = { path: path.toString(), interpreters };
   let current = path;
@@ -147,7 +180,9 @@ export function inspectTarget(path: Buffer, searchPath: Buffer | undefined): Tar
     }
     // Neither ELF nor script: /bin/sh runs it, as execvp has it, or a format that the kernel was taught.
     const elf = start.kind === "elf" ? start.elf : undefined;
-    const verdict = (elf && elfVerdict(name, elf)) ?? privilegeVerdict(name, current);
+    const libraries = [...preloaded.split(/[ :]/), ...(elf?.needed ?? [])];
+    const verdict =
+      (elf && elfVerdict(name, elf)) ?? privilegeVerdict(name, current) ?? sanitizerVerdict(name, libraries);
     if (verdict) return { ...base, preloadable: false, ...verdict };
     return { ...base, preloadable: true, loader: elf?.interpreter };
   }
