@@ -38,7 +38,7 @@ const rowsAtOnce = 32;
  * back at once, otherwise the garbage collector does.
  */
 export class IntervalTree implements Iterable<View>, Disposable {
-  readonly #tree: NativeIntervalTree = new native.IntervalTree();
+  readonly #tree: NativeIntervalTree = new (native().IntervalTree)();
   readonly #row = new BigUint64Array(rowWords);
 
   /** The number of views. */

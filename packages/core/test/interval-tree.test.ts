@@ -137,7 +137,7 @@ describe("IntervalTree", () => {
 
 describe("the addon under the class", () => {
   test("refuses rows that are too small or of another type", () => {
-    const tree = new native.IntervalTree();
+    const tree = new (native().IntervalTree)();
     expect(() => tree.next(0n, new BigUint64Array(4))).toThrow(/^rows must be a BigUint64Array of at least 5/);
     expect(() => tree.translate(0n, 1n, new BigUint64Array(9))).toThrow(/at least 10/);
     expect(() => tree.next(0n, new Float64Array(64) as never)).toThrow(/^rows must be/);

@@ -1,6 +1,6 @@
 import { release } from "node:os";
 import { getSystemErrorName } from "node:util";
-import { native } from "./load-native.js";
+import { native, nativeProblem } from "./load-native.js";
 
 /** What `ZIO_DISABLE` can mask. */
 export type KernelFeature = "userfaultfd" | "device" | "syscall" | "move" | "procmap-query" | "thread-id" | "poison";
@@ -39,24 +39,31 @@ export interface CapabilitiesOptions {
 
 /** The mask of `disable`, or of `ZIO_DISABLE`; a bad variable counts as empty, a bad argument is a RangeError. */
 export function disabledMask(disable: readonly KernelFeature[] | undefined): number {
-  const mask = native.parseFeatures(disable?.join(",") ?? process.env.ZIO_DISABLE ?? "");
+  const mask = native().parseFeatures(disable?.join(",") ?? process.env.ZIO_DISABLE ?? "");
   if (mask >= 0) return mask;
   if (disable === undefined) return 0;
-  const known = native.featureTable.map(([name]) => name).join(", ");
+  const known = native()
+    .featureTable.map(([name]) => name)
+    .join(", ");
   throw new RangeError(`disable names what is no kernel feature: ${disable.join(", ")}; known are ${known}`);
 }
 
 function featuresOf(mask: number): KernelFeature[] {
-  return native.featureTable.filter(([, bit]) => mask & bit).map(([name]) => name as KernelFeature);
+  return native()
+    .featureTable.filter(([, bit]) => mask & bit)
+    .map(([name]) => name as KernelFeature);
 }
 
 /**
  * Tries out what this process may do with userfaultfd at this moment. Opens a descriptor and closes it again; under a
- * seccomp filter it lets a child of the process do so first.
+ * seccomp filter it lets a child of the process do so first. On a platform where zIO cannot work it says so.
  */
 export function capabilities(options: CapabilitiesOptions = {}): Capabilities {
+  const problem = nativeProblem();
+  if (problem)
+    return { available: false, kernel: release(), disabled: [], ...problem, userModeOnly: false, errors: {} };
   const mask = disabledMask(options.disable);
-  const found = native.capabilities(mask);
+  const found = native().capabilities(mask);
   const common = { kernel: release(), disabled: featuresOf(mask) };
   if (found.code === 0) {
     const present: Partial<Record<KernelFeature, boolean>> = {
@@ -65,8 +72,8 @@ export function capabilities(options: CapabilitiesOptions = {}): Capabilities {
       "thread-id": found.threadId,
       "procmap-query": found.procmapQuery,
     };
-    const missing = native.featureTable
-      .filter(([name]) => present[name as KernelFeature] === false)
+    const missing = native()
+      .featureTable.filter(([name]) => present[name as KernelFeature] === false)
       .map(([name, , lost]) => ({ feature: name as KernelFeature, lost }));
     return { available: true, openedBy: found.viaDevice ? "device" : "syscall", ...common, missing };
   }

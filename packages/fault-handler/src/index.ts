@@ -1,5 +1,3 @@
-import { native } from "./load-native.js";
-
 export {
   type Available,
   type Capabilities,
@@ -18,7 +16,4 @@ export {
 } from "./lazy-buffer.js";
 export type { LazyFile, LazyMemorySource } from "./lazy-source.js";
 export { allowedSeccompFilters, seccompFilters } from "./seccomp.js";
-export { packageVersion } from "./version.js";
-
-/** The version of the C interface that the addon was compiled with. */
-export const abiVersion: number = native.abiVersion();
+export { abiVersion, packageVersion } from "./version.js";

@@ -11,7 +11,7 @@ import {
   takeBytes,
   withFileRange,
 } from "./lazy-source.js";
-import { native } from "./load-native.js";
+import { native, nativeProblem } from "./load-native.js";
 import type { NativeLazyHandle, NativeLazyResult } from "./native-types.js";
 
 const pageBytes = 4096;
@@ -88,7 +88,7 @@ export class LazyBuffer implements Disposable {
     const { bytes, isOwned } = takeBytes(source, ownership);
     const eager = () => bytes.slice().buffer as ArrayBuffer;
     return LazyBuffer.#create(bytes.byteLength, settings, eager, ({ window, poison, mask }) =>
-      native.lazyRegionOfMemory(bytes, isOwned, window, poison, mask),
+      native().lazyRegionOfMemory(bytes, isOwned, window, poison, mask),
     );
   }
 
@@ -115,6 +115,8 @@ export class LazyBuffer implements Disposable {
     if (length > constants.MAX_LENGTH) {
       throw new RangeError(`${length} bytes are more than an ArrayBuffer holds here (${constants.MAX_LENGTH})`);
     }
+    const problem = nativeProblem();
+    if (problem) return new LazyBuffer(eager(), undefined, `${problem.reason}; ${problem.fix}`);
     const result = lazy(settings);
     if (typeof result === "object" && result !== null) return new LazyBuffer(result[1], result[0], undefined);
     if (typeof result === "number") return new LazyBuffer(eager(), undefined, whyNot(result, settings));
@@ -123,18 +125,18 @@ export class LazyBuffer implements Disposable {
 
   stats(): LazyBufferStats {
     if (!this.#handle) return { faults: 0, filledBytes: this.byteLength };
-    const [faults = 0, filledBytes = 0] = native.lazyRegionStats(this.#handle);
+    const [faults = 0, filledBytes = 0] = native().lazyRegionStats(this.#handle);
     return { faults, filledBytes };
   }
 
   /** How many pages could not be had. */
   get errorCount(): number {
-    return this.#handle ? (native.lazyRegionStats(this.#handle)[2] ?? 0) : 0;
+    return this.#handle ? (native().lazyRegionStats(this.#handle)[2] ?? 0) : 0;
   }
 
   /** The first of them, at most 16, in the order of the touches. */
   get errors(): LazyBufferFailure[] {
-    const ranges = this.#handle ? native.lazyRegionStats(this.#handle).slice(3) : [];
+    const ranges = this.#handle ? native().lazyRegionStats(this.#handle).slice(3) : [];
     const failures: LazyBufferFailure[] = [];
     for (let i = 0; i + 1 < ranges.length; i += 2) {
       const offset = ranges[i] ?? 0;
@@ -149,7 +151,7 @@ export class LazyBuffer implements Disposable {
    */
   dispose(): void {
     if (!this.#handle || this.buffer.byteLength === 0) return;
-    if (native.lazyRegionDispose(this.#handle, this.buffer)) return;
+    if (native().lazyRegionDispose(this.#handle, this.buffer)) return;
     throw new ZioError("the ArrayBuffer cannot be detached", { code: "NOT_DETACHABLE" });
   }
 
@@ -170,12 +172,17 @@ function checkedSettings({ maxWindowBytes = 262144, onError = "zeros", disable }
   if (maxWindowBytes < pageBytes || !Number.isInteger(Math.log2(maxWindowBytes))) {
     throw new RangeError(`maxWindowBytes must be a power of two from ${pageBytes} on, not ${maxWindowBytes}`);
   }
-  return { window: maxWindowBytes, poison: onError === "poison", mask: disabledMask(disable), disable };
+  return {
+    window: maxWindowBytes,
+    poison: onError === "poison",
+    mask: nativeProblem() ? 0 : disabledMask(disable),
+    disable,
+  };
 }
 
 function lazyRegionOfFile(range: FileRange, { window, poison, mask }: Settings): NativeLazyResult {
   const { fd, offset, available, length } = range;
-  return native.lazyRegionOfFile(fd, offset, available, length, window, poison, mask);
+  return native().lazyRegionOfFile(fd, offset, available, length, window, poison, mask);
 }
 
 function whyNot(code: number, { disable }: Settings): string {

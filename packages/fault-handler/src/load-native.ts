@@ -1,42 +1,46 @@
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ZioError } from "@zio/core";
+import {
+  checkNeighbour,
+  abiVersion as coreAbiVersion,
+  packageVersion as coreVersion,
+  loadAddon,
+  type PlatformProblem,
+  platformProblem,
+  ZioError,
+} from "@zio/core";
 import type { NativeBinding } from "./native-types.js";
+import { abiVersion } from "./version.js";
 
-// The same from src/ and from dist/: both lie directly in the package.
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), "..");
+const packageName = "@zio/fault-handler";
+let binding: NativeBinding | undefined;
 
-/** The version of the C interface that this TypeScript was written against. */
-const expectedAbiVersion = 0;
+/** The addon of this package; loaded at the first call, so that importing the package works everywhere. */
+export function native(): NativeBinding {
+  if (binding) return binding;
+  const loaded = loadAddon<NativeBinding>({
+    packageName,
+    // The same from src/ and from dist/: both lie directly in the package.
+    packageRoot: join(dirname(fileURLToPath(import.meta.url)), ".."),
+    abiVersion,
+    exports: ["lazyRegionOfMemory"],
+  });
+  const core = { name: "@zio/core", version: coreVersion, abiVersion: coreAbiVersion };
+  checkNeighbour(packageName, loaded.coreAbiVersion(), core);
+  binding = loaded;
+  return binding;
+}
 
-function load(): unknown {
-  const nodeGypBuild = createRequire(import.meta.url)("node-gyp-build") as (packageRoot: string) => unknown;
+/** Why there is no addon here, or undefined where there is. One of another version is an error. */
+export function nativeProblem(): PlatformProblem | undefined {
   try {
-    return nodeGypBuild(packageRoot);
-  } catch (cause) {
-    throw new ZioError(
-      `the addon of @zio/fault-handler does not load (${process.platform} ${process.arch}, Node ${process.version}); ` +
-        "zIO needs Linux on x86-64 or arm64; install with a C++ compiler, make and python3 present, " +
-        `or run 'npx node-gyp rebuild' in ${packageRoot}`,
-      { code: "ADDON_NOT_LOADED", cause },
+    native();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ZioError) || error.code === "ABI_MISMATCH") throw error;
+    const reason = `the addon of ${packageName} does not load`;
+    return (
+      platformProblem() ?? { reason, fix: `npm rebuild ${packageName}, with a C and C++ compiler, make and python3` }
     );
   }
 }
-
-/** The one cast: what was loaded is what native-types.ts says. */
-function validate(loaded: unknown): NativeBinding {
-  const binding = loaded as Partial<NativeBinding> | null | undefined;
-  const found = typeof binding?.abiVersion === "function" ? binding.abiVersion() : "none";
-  if (found !== expectedAbiVersion || typeof binding?.lazyRegionOfMemory !== "function") {
-    throw new ZioError(
-      `the addon of @zio/fault-handler is of another build (interface ${found}, expected ${expectedAbiVersion}); ` +
-        `run 'npx node-gyp rebuild' in ${packageRoot}`,
-      { code: "ADDON_NOT_LOADED" },
-    );
-  }
-  return binding as NativeBinding;
-}
-
-/** The addon of this package: a prebuilt one, or the one that was built here. */
-export const native: NativeBinding = validate(load());

@@ -1,8 +1,8 @@
 /* The version of the interposer's control interface, looked up by name in a running process. */
+#include "interpose_version.h"
+
 #include "zio/fault_handler_version.h"
 #include "zio/version.h"
-
-#define ZIO_INTERPOSE_ABI_VERSION 0
 
 __attribute__((visibility("default"))) int zio_interpose_abi_version(void);
 

@@ -1,3 +1,4 @@
+import { platformProblem } from "@zio/core";
 import { native } from "./load-native.js";
 
 export {
@@ -18,9 +19,10 @@ export {
   type StatsDirectory,
   type StatsPage,
 } from "./read-stats.js";
-export { packageVersion } from "./version.js";
+export { replaceProcess } from "./replace-process.js";
+export { abiVersion, packageVersion } from "./version.js";
 
-/** The interface version of the zIO that is active in this process, or null. */
+/** The interface version of the zIO that is active in this process, or null; null too where zIO cannot work. */
 export function activeAbiVersion(): number | null {
-  return native().activeAbiVersion();
+  return platformProblem() ? null : native().activeAbiVersion();
 }

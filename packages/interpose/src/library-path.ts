@@ -5,13 +5,15 @@ import { createHash } from "node:crypto";
 import { lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ZioError } from "@zio/core";
+import { platformProblem, ZioError } from "@zio/core";
 import { builtDirectories, builtFile } from "./built-file.js";
 
 const splitByLoader = /[\s:$]/;
 
 /** The preload library as it lies in this package. */
 export function libraryPath(): string {
+  const problem = platformProblem();
+  if (problem) throw new ZioError(`${problem.reason}; ${problem.fix}`, { code: "UNSUPPORTED_PLATFORM" });
   const path = builtFile("libzio.so");
   if (path === undefined) {
     throw new ZioError(`libzio.so is not there; build @zio/interpose (looked in ${builtDirectories.join(" and ")})`, {

@@ -1,16 +1,19 @@
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { loadAddon } from "@zio/core";
 import type { NativeBinding } from "./native-types.js";
-
-// The same from src/ and from dist/: both lie directly in the package.
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), "..");
-const nodeGypBuild = createRequire(import.meta.url)("node-gyp-build") as (packageRoot: string) => unknown;
+import { abiVersion } from "./version.js";
 
 let binding: NativeBinding | undefined;
 
-/** The addon of this package: a prebuilt one, or the one that was built here. Loaded at the first call. */
+/** The addon of this package; loaded at the first call, so that importing the package works everywhere. */
 export function native(): NativeBinding {
-  binding ??= nodeGypBuild(packageRoot) as NativeBinding;
+  binding ??= loadAddon<NativeBinding>({
+    packageName: "@zio/interpose",
+    // The same from src/ and from dist/: both lie directly in the package.
+    packageRoot: join(dirname(fileURLToPath(import.meta.url)), ".."),
+    abiVersion,
+    exports: ["activeAbiVersion", "replaceProcess"],
+  });
   return binding;
 }

@@ -2,20 +2,30 @@
 // the counters after it. Started by bin/zio and by zio-launch only.
 import { readFileSync, unlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { platformProblem } from "@zio/core";
 import { parseRun } from "./commands/run.js";
 import { CommandError } from "./exit-status.js";
 import { answer, say } from "./messages.js";
 import { EnvironmentBytes, splitAtNul } from "./run/environment-bytes.js";
 import { writePlan } from "./run/launch-plan.js";
-import { prepareRun } from "./run/prepare-run.js";
+import { prepareRun, runsUnchanged } from "./run/prepare-run.js";
 import { recordRun } from "./run/record-run.js";
 
 const script = fileURLToPath(import.meta.url);
 
-/** Tells the shell the plan's file and the launcher; nothing where the CLI itself should go on, as for --help. */
+/**
+ * Tells the shell the plan's file and the launcher, or where zIO cannot work how many words the command has; nothing where the CLI itself should go on, as for
+ * --help.
+ */
 function plan(shell: number, typed: string[]): void {
   const request = parseRun(typed.slice(1));
   if (request === undefined) return;
+  const problem = platformProblem();
+  if (problem && request.command.length > 0) {
+    say(runsUnchanged(problem, request.statsFile));
+    answer(`zio-plain:${request.command.length}\n`);
+    return;
+  }
   // The bytes of the command: those of this process's last arguments.
   const count = request.command.length;
   const command = count > 0 ? splitAtNul(readFileSync("/proc/self/cmdline")).slice(-count) : [];

@@ -4,8 +4,8 @@ import { type ChildProcess, type SpawnOptions, spawn as spawnProcess } from "nod
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ZioError } from "@zio/core";
-import { environment, type Settings } from "@zio/interpose";
+import { platformProblem, ZioError } from "@zio/core";
+import { environment, type Settings, settingVariables } from "@zio/interpose";
 import { makeRunDirectory } from "./stats/directory.js";
 import { type RunRecord, readRunRecord } from "./stats/record.js";
 import { inspectTarget } from "./target/inspect-target.js";
@@ -79,6 +79,8 @@ function findProgram(command: string, cwd: string, env: NodeJS.ProcessEnv): Buff
 }
 
 function problemWith(command: string, options: ZioSpawnOptions, env: NodeJS.ProcessEnv): string | undefined {
+  const platform = platformProblem();
+  if (platform) return `${platform.reason}; ${platform.fix}`;
   if (options.shell) return undefined;
   const path = findProgram(command, String(options.cwd ?? "."), env);
   const target = inspectTarget(path, env.PATH === undefined ? undefined : Buffer.from(env.PATH), env.LD_PRELOAD);
@@ -93,7 +95,7 @@ export function spawn(command: string, args: readonly string[] = [], options: Zi
   const { zio = {}, sampleIntervalMs = 1000, ...spawnOptions } = options;
   const env = spawnOptions.env ?? process.env;
   const problem = problemWith(command, options, env);
-  const settings = environment({ ...zio, base: env });
+  const settings = problem === undefined ? environment({ ...zio, base: env }) : settingVariables(zio);
   const directory = makeRunDirectory();
   const stats = new RunningStats(problem, directory, sampleIntervalMs);
   const childEnv = problem === undefined ? { ...env, ...settings, ZIO_STATS: directory } : env;

@@ -1,5 +1,6 @@
 // The comparison that `zio demo` shows: each program plain and under zIO in turn, so that what else the machine does
 // meets both alike, and the median of the rounds.
+import { platformProblem, ZioError } from "@zio/core";
 import type { Settings } from "@zio/interpose";
 import { addressSpaceProblem } from "../doctor/machine-checks.js";
 import { userfaultfdProblem } from "../doctor/userfaultfd.js";
@@ -49,6 +50,8 @@ function plannedCases(): Planned[] {
 
 /** Runs the comparison; `progress` is told what comes next. */
 export async function runDemo(settings: Settings, progress: (text: string) => void): Promise<DemoResult> {
+  const platform = platformProblem();
+  if (platform) throw new ZioError(`${platform.reason}; ${platform.fix}`, { code: "UNSUPPORTED_PLATFORM" });
   const problem = userfaultfdProblem() ?? addressSpaceProblem();
   const ways: Way[] = problem ? ["plain"] : ["plain", "zio"];
   const cases = plannedCases();

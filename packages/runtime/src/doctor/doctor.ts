@@ -1,4 +1,5 @@
 // Answers whether zIO can work here, and for a program whether it can be preloaded into that.
+import { platformProblem } from "@zio/core";
 import { inspectTarget } from "../target/inspect-target.js";
 import { resolveCommand } from "../target/resolve-command.js";
 import type { Check } from "./check.js";
@@ -25,10 +26,17 @@ function targetCheck(command: string): Check {
   return { id, title, state: "ok", reason: `${target.path}${through}${loader}`, fix: "" };
 }
 
+/** On another platform there is one thing to say, and no /proc to ask. */
+function checksOfThisMachine(): Check[] {
+  const problem = platformProblem();
+  if (problem) return [{ id: "platform", title: "platform", state: "missing", ...problem }];
+  const { before, after } = machineChecks();
+  return [...before, ...userfaultfdChecks(), ...after];
+}
+
 /** Examines this machine and, where one is named, a program. */
 export function doctor(command?: string): Diagnosis {
-  const { before, after } = machineChecks();
-  const checks = [...before, ...userfaultfdChecks(), ...after];
-  if (command !== undefined) checks.push(targetCheck(command));
+  const checks = checksOfThisMachine();
+  if (command !== undefined && !platformProblem()) checks.push(targetCheck(command));
   return { version: 1, works: checks.every(({ state }) => state !== "missing"), checks };
 }

@@ -2,6 +2,7 @@
 // settles the environment. Says one line for each thing the user should know and never more than the program's start
 // costs: what is not possible is left out and the program runs.
 import { resolve } from "node:path";
+import type { PlatformProblem } from "@zio/core";
 import { type KernelFeature, seccompFilters } from "@zio/fault-handler";
 import { launcherPath, libraryPath, preloadablePath, preloadWith } from "@zio/interpose";
 import { addressSpaceProblem } from "../doctor/machine-checks.js";
@@ -30,6 +31,12 @@ export interface PreparedRun {
   launcher: string;
   /** For the user, one line each. */
   lines: string[];
+}
+
+/** The line for a platform on which there is nothing to preload. */
+export function runsUnchanged({ reason, fix }: PlatformProblem, statsFile: string | undefined): string {
+  const how = statsFile === undefined ? "unchanged" : "unchanged and without counters";
+  return `${reason}, so the command runs ${how}; ${fix}`;
 }
 
 function findProgram(command: readonly Buffer[], environment: EnvironmentBytes): Buffer {

@@ -96,6 +96,17 @@ export function liveProcesses(): StatsPage[] {
   return newestOfEach(live);
 }
 
+/** The page of this very process, where there is one; touches no other's. */
+export function ownPage(): StatsPage | undefined {
+  const directory = process.env.ZIO_STATS || userStatsDirectory();
+  const own = entriesOf(directory).filter((entry) => entry.isFile() && entry.name.startsWith(`${process.pid}.`));
+  const found = own.flatMap(({ name }) => {
+    const page = pageIn(join(directory, name));
+    return page ? [{ file: join(directory, name), page }] : [];
+  });
+  return newestOfEach(found.filter(isLive))[0];
+}
+
 /** The page of one process, also where its ZIO_STATS names another directory. */
 export function liveProcess(pid: number): StatsPage | undefined {
   const listed = liveProcesses().find((page) => page.pid === pid);
