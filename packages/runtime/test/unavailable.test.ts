@@ -100,6 +100,12 @@ test.each([
   );
 });
 
+test("a command that runs unchanged has its own options for Node", () => {
+  const script = 'ulimit -n 16; export NODE_OPTIONS=--no-warnings; exec "$1" run -- sh -c "echo \\$NODE_OPTIONS"';
+  const { stdout } = spawnSync("/bin/sh", ["-c", script, "sh", zioPath], { encoding: "utf8" });
+  expect(stdout).toBe("--no-warnings\n");
+});
+
 test.each(["ulimit -v 8000000;", "ulimit -S -v 500000;"])(
   "a limit of address space (%s) is one line",
   async (before) => {

@@ -85,6 +85,35 @@ function checkMapCount(): Check {
   };
 }
 
+/** Below this a program may need the descriptors that zIO would use; the library has the same number. */
+const fewestDescriptors = 64;
+
+/** The check of a limit of open files: of the shell that started us, because Node raises it for itself. */
+export function checkDescriptors(limit = descriptorLimit()): Check {
+  const [id, title] = ["descriptors", "descriptors"];
+  if (limit >= fewestDescriptors)
+    return good(id, title, limit === Number.POSITIVE_INFINITY ? "unlimited" : `up to ${limit}`);
+  return {
+    id,
+    title,
+    state: "missing",
+    reason: `only ${limit} are allowed (RLIMIT_NOFILE) and zIO stays off below ${fewestDescriptors}`,
+    fix: `ulimit -n ${fewestDescriptors}, or more`,
+  };
+}
+
+function descriptorLimit(): number {
+  const ofShell = Number.parseInt(process.env.ZIO_OPEN_FILES ?? "", 10);
+  return Number.isNaN(ofShell) ? (softLimit("Max open files") ?? Number.POSITIVE_INFINITY) : ofShell;
+}
+
+function checkProc(): Check {
+  const [id, title] = ["proc", "/proc"];
+  if (readText("/proc/self/maps") !== undefined) return good(id, title, "mounted");
+  const reason = "it is not mounted, and only it tells what memory a buffer is";
+  return { id, title, state: "missing", reason, fix: "mount -t proc proc /proc" };
+}
+
 /** Why the library stays off although userfaultfd can be had; `limits` is a table of /proc. */
 export function addressSpaceProblem(
   limits = readText("/proc/self/limits"),
@@ -157,13 +186,14 @@ function checkCounters(): Check {
 /** Everything but userfaultfd, in the order for people. */
 export function machineChecks(): { before: Check[]; after: Check[] } {
   return {
-    before: [checkKernel(), checkLibc(), checkLibrary()],
+    before: [checkKernel(), checkLibc(), checkLibrary(), checkProc()],
     after: [
       checkSeccomp(seccompFilters()),
       checkMapCount(),
       checkAddressSpace(),
       checkMemory(),
       checkThreads(),
+      checkDescriptors(),
       checkCounters(),
     ],
   };

@@ -27,6 +27,11 @@ export function hasCapability(number: number): boolean {
   return ((mask >> BigInt(number)) & 1n) === 1n;
 }
 
+/** Whether user IDs are mapped: a container without the host's root, `unshare -U`. */
+export function isInUserNamespace(map = readText("/proc/self/uid_map")): boolean {
+  return map !== undefined && !/^\s*0\s+0\s+4294967295$/.test(map);
+}
+
 /** The soft limit of a row of /proc/self/limits; Infinity where it is unlimited. */
 export function softLimit(row: string, limits = readText("/proc/self/limits")): number | undefined {
   const text = new RegExp(`^${row}\\s+(unlimited|\\d+)`, "m").exec(limits ?? "")?.[1];

@@ -2,7 +2,7 @@
 // said here is tried out, not inferred from settings.
 import { type Capabilities, capabilities, type KernelFeature } from "@zio/fault-handler";
 import { type Check, good } from "./check.js";
-import { hasCapability, readNumber } from "./proc.js";
+import { hasCapability, isInUserNamespace, readNumber } from "./proc.js";
 
 const sysPtrace = 19;
 const sysctl = "/proc/sys/vm/unprivileged_userfaultfd";
@@ -40,7 +40,11 @@ function userModeOnly(found: Capabilities): Check[] {
 function permissions(found: Capabilities): Check {
   const [id, title] = ["permissions", "permissions"];
   const user = process.geteuid?.() === 0 ? "root" : `user ${process.geteuid?.()}`;
-  const capability = hasCapability(sysPtrace) ? "with CAP_SYS_PTRACE" : "without CAP_SYS_PTRACE";
+  const capability = isInUserNamespace()
+    ? "in a user namespace, whose capabilities do not count here"
+    : hasCapability(sysPtrace)
+      ? "with CAP_SYS_PTRACE"
+      : "without CAP_SYS_PTRACE";
   const setting = readNumber(sysctl);
   const value =
     setting === undefined ? "there is no vm.unprivileged_userfaultfd" : `vm.unprivileged_userfaultfd is ${setting}`;
