@@ -1,5 +1,5 @@
-/* The life of the handler thread as its owner sees it: start, stop, and the event queue's
- * consuming end. What the thread itself does is in handler_thread.c. */
+/* The life of the handler thread as its owner sees it: start and stop. What the thread itself does
+ * is in handler_thread.c. */
 #include <sys/wait.h>
 #include <time.h>
 
@@ -163,21 +163,5 @@ int zio_handler_stop(struct zio_handler *handler) {
 void zio_handler_after_fork(struct zio_handler *handler) {
     atomic_store(&handler->thread, 0);
     atomic_store(&handler->stop, 0);
-    atomic_store(&handler->head, 0);
-    atomic_store(&handler->tail, 0);
-    handler->reading = (struct zio_lock){0};
-}
-
-int zio_handler_peek_event(struct zio_handler *handler, struct zio_event *event) {
-    zio_lock_shared(&handler->reading);
-    uint32_t head = atomic_load_explicit(&handler->head, memory_order_relaxed);
-    bool found = head != atomic_load_explicit(&handler->tail, memory_order_acquire);
-    if (found)
-        *event = handler->queue[head % ZIO_HANDLER_QUEUE];
-    zio_unlock_shared(&handler->reading);
-    return found;
-}
-
-void zio_handler_pop_event(struct zio_handler *handler) {
-    atomic_fetch_add_explicit(&handler->head, 1, memory_order_release);
+    zio__queue_after_fork(handler);
 }

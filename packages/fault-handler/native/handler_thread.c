@@ -34,17 +34,6 @@ struct loop {
     bool rung;     /* the doorbell's event has been read: whoever stops us waits for that */
 };
 
-static uint32_t queue_room(const struct zio_handler *handler) {
-    return ZIO_HANDLER_QUEUE - (atomic_load_explicit(&handler->tail, memory_order_relaxed) -
-                                atomic_load_explicit(&handler->head, memory_order_acquire));
-}
-
-static void enqueue(struct zio_handler *handler, const struct zio_event *event) {
-    uint32_t tail = atomic_load_explicit(&handler->tail, memory_order_relaxed);
-    handler->queue[tail % ZIO_HANDLER_QUEUE] = *event;
-    atomic_store_explicit(&handler->tail, tail + 1, memory_order_release);
-}
-
 static void keep_fault(struct loop *loop, uint64_t page, uint64_t flags, uint32_t thread) {
     for (uint32_t i = 0; i < loop->pending_count; i++) {
         if (loop->pending[i].page != page)
@@ -91,7 +80,7 @@ static void take(struct loop *loop, const struct uffd_msg *message) {
     default:
         return;
     }
-    enqueue(handler, &event);
+    zio__queue_add(handler, &event);
 }
 
 /* Who is woken without a page faults again, and is read again. */
@@ -102,15 +91,17 @@ static void wake_dropped(struct loop *loop) {
     loop->dropped_end = 0;
 }
 
-/* Reads until nothing is left, the queue might overflow, or the faults must have a turn. */
+/* Reads until nothing is left, the queue is full, or the faults must have a turn. */
 static void read_all(struct loop *loop) {
     struct zio_handler *handler = loop->handler;
     struct uffd_msg messages[BATCH];
     for (int turn = 0; turn < TURNS; turn++) {
-        uint32_t room = queue_room(handler);
-        if (room == 0)
+        /* Beyond its limit no more than must be: whoever can should empty it. */
+        if (turn > 0 && zio__queue_length(handler) >= ZIO_HANDLER_QUEUE)
             return;
-        long count = room < BATCH ? (long)room : BATCH;
+        long count = zio__queue_room(handler, BATCH);
+        if (count == 0)
+            return;
         /* Whoever sees the lock free has seen every event that was read. */
         zio_lock_exclusive(&handler->reading);
         long bytes =
@@ -151,7 +142,7 @@ static long pause_ns(struct loop *loop, bool readable) {
         loop->retry_ns = loop->retry_ns * 2 < RETRY_LAST_NS ? loop->retry_ns * 2 : RETRY_LAST_NS;
     if (loop->pending_count > 0 || !readable)
         return loop->retry_ns;
-    bool queued = queue_room(loop->handler) < ZIO_HANDLER_QUEUE;
+    bool queued = zio__queue_length(loop->handler) > 0;
     return queued && loop->handler->ops.drain ? RETRY_LAST_NS : FOREVER;
 }
 
@@ -196,12 +187,12 @@ void zio__handler_main(void *argument) {
         if (loop.rung && atomic_load(&handler->stop) != 0)
             break;
         serve_faults(&loop);
-        bool half_full = queue_room(handler) < ZIO_HANDLER_QUEUE / 2;
+        bool half_full = zio__queue_length(handler) > ZIO_HANDLER_QUEUE / 2;
         if (half_full && handler->ops.drain)
             handler->ops.drain(handler->ops.context);
-        bool readable = queue_room(handler) > 0;
+        bool readable = zio__queue_room(handler, BATCH) > 0;
         bool idle = sleep_for(&loop, pause_ns(&loop, readable), readable);
-        if (idle && handler->ops.drain && queue_room(handler) < ZIO_HANDLER_QUEUE)
+        if (idle && handler->ops.drain && zio__queue_length(handler) > 0)
             handler->ops.drain(handler->ops.context);
     }
     /* Those who wait fault again and are read by the next handler. */

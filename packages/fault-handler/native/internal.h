@@ -49,6 +49,15 @@ long zio__maps_open(const struct zio_uffd *uffd);
  * dies with SIGSYS). 0: go ahead; ZIO_EPERM: a filter kills one of our system calls. */
 int zio__seccomp_rehearse(uint32_t disabled);
 
+/* The event queue's side of the thread that reads, which alone calls these. */
+uint32_t zio__queue_length(const struct zio_handler *handler);
+/* How many events may be read now, `batch` at most. A queue of ZIO_HANDLER_QUEUE is full, unless its
+ * owner says that one must be read (ops.must_read): then it grows. */
+uint32_t zio__queue_room(struct zio_handler *handler, uint32_t batch);
+/* There must be room; with `reading` held. */
+void zio__queue_add(struct zio_handler *handler, const struct zio_event *event);
+void zio__queue_after_fork(struct zio_handler *handler);
+
 /* The main function of the handler thread; the argument is a struct zio_handler. */
 ZIO__NEVER_RETURNS void zio__handler_main(void *handler);
 

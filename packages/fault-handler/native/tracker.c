@@ -78,8 +78,14 @@ static void drain_now(void *context) {
     zio__drain_timed(context, DRAIN_WAIT_NS);
 }
 
+static bool is_waited_for(void *context) {
+    struct zio_tracker *tracker = context;
+    return atomic_load(&tracker->waiting) > 0;
+}
+
 static const struct zio_handler_ops *handler_ops(struct zio_tracker *tracker) {
-    static struct zio_handler_ops ops = {.fault = zio__on_fault, .drain = drain_now};
+    static struct zio_handler_ops ops = {
+        .fault = zio__on_fault, .drain = drain_now, .must_read = is_waited_for};
     ops.context = tracker;
     return &ops;
 }
@@ -320,6 +326,7 @@ void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors
         forget_lock(&tracker->compacting);
         for (int i = 0; i < ZIO_TRACKER_SELF_EVENTS; i++)
             tracker->self_events[i].length = 0;
+        atomic_store(&tracker->waiting, 0);
         if (tracker->scratch)
             zio_syscall(SYS_madvise, tracker->scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED);
         tracker->scratch_used = 0;

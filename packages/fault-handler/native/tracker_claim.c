@@ -16,9 +16,11 @@ enum { WHOLE_MAPPING_BYTES = 8 << 20 };
 static bool empty_scratch(struct zio_tracker *tracker) {
     uint64_t scratch = zio__address(tracker->scratch);
     zio_uffd_unregister(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES);
+    zio__begin_waiting(tracker); /* it is still registered where the descriptor was lost */
     /* mlockall(2) reaches the scratch pages too. */
     bool empty = zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED) == 0 ||
                  zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED_LOCKED) == 0;
+    zio__end_waiting(tracker);
     tracker->scratch_used = empty ? 0 : ZIO__SCRATCH_BYTES;
     bool registered = zio_uffd_register(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) == 0;
     if (!registered)
@@ -59,7 +61,9 @@ static int evict_by_advice(struct zio_tracker *tracker, uint64_t start, uint64_t
     if (!zio__expect_event(tracker, start, length))
         return ZIO_EAGAIN;
     /* Waits until the handler has read the event; the handler never waits long for us. */
+    zio__begin_waiting(tracker);
     long result = zio_syscall(SYS_madvise, start, length, MADV_DONTNEED);
+    zio__end_waiting(tracker);
     if (result != 0) {
         zio__expect_no_event(tracker, start, length);
         return (int)result;

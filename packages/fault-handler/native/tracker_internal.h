@@ -78,6 +78,15 @@ bool zio__expect_event(struct zio_tracker *tracker, uint64_t start, uint64_t len
 void zio__expect_no_event(struct zio_tracker *tracker, uint64_t start, uint64_t length);
 void zio__pause(uint64_t nanoseconds);
 
+/* Around a system call that may raise an event, with stripes locked: the handler must read it even
+ * if it has nowhere to put it, because the events before it may be for us to let pass. */
+static inline void zio__begin_waiting(struct zio_tracker *tracker) {
+    atomic_fetch_add(&tracker->waiting, 1);
+}
+static inline void zio__end_waiting(struct zio_tracker *tracker) {
+    atomic_fetch_sub(&tracker->waiting, 1);
+}
+
 /* All below: the stripes of the range are locked for writing. */
 
 /* Cuts; waits for memory if even the slab's reserve is gone, because a view left over a

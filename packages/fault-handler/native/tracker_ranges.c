@@ -304,7 +304,10 @@ long zio_tracker_retire(struct zio_tracker *tracker, void *start, size_t length,
     bool silent = zio_uffd_unregister(&tracker->uffd, from, to - from) == 0;
     long result = 0;
     if (silent) {
+        /* Another section may register the mapping meanwhile, for another part of it. */
+        zio__begin_waiting(tracker);
         result = issue(call);
+        zio__end_waiting(tracker);
         bool failed = result < 0 && result >= -4095;
         bool happened = !failed || (result == ZIO_ENOMEM && call->skips_gaps);
         if (happened)

@@ -7,6 +7,7 @@
 #include "fault_handler_version.c"
 #include "features.c"
 #include "handler.c"
+#include "handler_queue.c"
 #include "handler_thread.c"
 #include "kept.c"
 #include "mapping.c"

@@ -9,3 +9,10 @@ describeVictim(
   },
   { expectElision: { elided: 0 }, timeoutMs: 40_000 },
 );
+
+// Trap 8 again: the thread that reads events must be able to, whoever waits (victims/patchwork.c).
+describeVictim(
+  "patchwork",
+  { "a copy takes pages of many mappings while a crowd of threads advises memory away": "crowd-of-advisers" },
+  { expectElision: { elided: 0 }, timeoutMs: 40_000 },
+);

@@ -42,14 +42,17 @@ struct zio_handler_ops {
      * threads must consume, or a program that only unmaps would wait for ever on a full
      * queue. */
     void (*drain)(void *context);
+    /* Whether somebody waits, or is about to, for an event to be read, and holds what `drain` needs:
+     * then a full queue grows, or both would wait for ever. NULL: never. On the handler thread. */
+    bool (*must_read)(void *context);
 };
 
 /* Unread-event protocol. The reader holds `reading` while it reads and enqueues; a thread
  * that wants to rely on views calls zio_handler_next_event until it returns 0 and knows
  * then that every event whose thread has run again (zio_uffd_probe == 0 before) has been
- * seen. The queue is a ring; when it is full the reader stops reading events until it is
- * drained. Then the raising thread waits, and the kernel fills nothing (EAGAIN), so faults
- * wait too: correct, but for the `drain` callback to prevent. */
+ * seen. When the queue is full the reader stops reading events until it is drained, or must_read
+ * says that it has to go on. While it does not read, the raising thread waits, and the kernel
+ * fills nothing (EAGAIN), so faults wait too: correct, but for the `drain` callback to prevent. */
 enum { ZIO_HANDLER_QUEUE = 1024 };
 
 struct zio_handler {
@@ -59,6 +62,8 @@ struct zio_handler {
     struct zio_handler_ops ops;
     struct zio_lock reading; /* leaf lock */
     struct zio_event queue[ZIO_HANDLER_QUEUE];
+    struct zio_event *large_queue; /* or NULL: instead of `queue` */
+    uint32_t large_capacity;
     _Atomic uint32_t head, tail; /* free-running; head: next to pop, tail: next to fill */
     _Atomic int32_t thread; /* tid while it runs; cleared by the kernel at its end (CLEARTID) */
     _Atomic uint32_t stop;

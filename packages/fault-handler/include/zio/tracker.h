@@ -139,6 +139,7 @@ struct zio_tracker {
     struct {
         uint64_t start, length;
     } self_events[ZIO_TRACKER_SELF_EVENTS];
+    _Atomic uint32_t waiting; /* for an event of theirs to be read, with stripes locked */
 
     struct zio_lock scratch_lock; /* leaf: where evicted pages go */
     unsigned char *scratch;

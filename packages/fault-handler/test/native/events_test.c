@@ -184,6 +184,40 @@ static void full_queue_holds_up_faults_until_somebody_consumes(void) {
     CHECK_EQ(zio_handler_stop(&zone.handler), 0);
 }
 
+static bool queue_is_small_again(void) {
+    return !zone.handler.large_queue;
+}
+
+/* Whoever waits may be the one for whom nobody else can consume. */
+static void full_queue_grows_while_an_event_must_be_read(void) {
+    enum { EVENTS = 5 * ZIO_HANDLER_QUEUE };
+    zone_open(EVENTS + 8);
+    zone_start();
+    atomic_store(&zone.must_read, true);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < EVENTS; i++)
+            CHECK_EQ(madvise(zone.base + (size_t)i * PAGE, PAGE, MADV_DONTNEED), 0);
+        struct zio_event event;
+        CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1); /* waits for the reader */
+        CHECK_EQ(atomic_load(&zone.handler.tail) - atomic_load(&zone.handler.head), EVENTS);
+        CHECK(zone_matches(EVENTS, 8));
+        for (int i = 0; i < EVENTS; i++) {
+            CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
+            CHECK_EQ(event.start, (uintptr_t)zone.base + (size_t)i * PAGE);
+            zio_handler_pop_event(&zone.handler);
+        }
+        CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 0);
+        CHECK(!queue_is_small_again());
+        CHECK_EQ(madvise(zone.base, PAGE, MADV_DONTNEED), 0); /* it looks again */
+        CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
+        zio_handler_pop_event(&zone.handler);
+        CHECK_EQ(madvise(zone.base, PAGE, MADV_DONTNEED), 0);
+        CHECK(wait_for(queue_is_small_again, 10000));
+        CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
+        zio_handler_pop_event(&zone.handler);
+    }
+}
+
 static void events_say_what_happened(void) {
     zone_open(16);
     zone_start();
@@ -300,6 +334,7 @@ static const struct test tests[] = {
     TEST(stop_and_start_race_with_faults_and_events),
     TEST(full_queue_stalls_but_loses_nothing),
     TEST(full_queue_holds_up_faults_until_somebody_consumes),
+    TEST(full_queue_grows_while_an_event_must_be_read),
     TEST(events_say_what_happened),
     TEST(after_a_quiet_probe_every_event_is_in_the_queue),
     TEST(probe_says_not_now_while_an_event_is_unread),

@@ -25,7 +25,7 @@ struct zone {
     _Atomic int refuse; /* the callback returns ZIO_EAGAIN this many times (-1: for ever) */
     _Atomic int calls, faults, last_code;
     _Atomic uint32_t last_thread;
-    _Atomic bool drains;
+    _Atomic bool drains, must_read;
     _Atomic int drained;
 };
 
@@ -65,8 +65,12 @@ static inline void zone_drain(void *context) {
     }
 }
 
+static inline bool zone_must_read(void *context) {
+    return atomic_load(&((struct zone *)context)->must_read);
+}
+
 static const struct zio_handler_ops zone_ops = {
-    .fault = zone_fault, .context = &zone, .drain = zone_drain};
+    .fault = zone_fault, .context = &zone, .drain = zone_drain, .must_read = zone_must_read};
 
 static inline void require_userfaultfd(struct zio_uffd *uffd, uint32_t disabled) {
     struct zio_uffd_reason reason;
