@@ -86,7 +86,7 @@
       "target_name": "zio-load-client",
       "type": "executable",
       "sources": ["native/bench/load_client.c", "native/bench/load_protocol.c"],
-      "libraries": ["-lm", "-pthread"],
+      "libraries": ["-pthread"],
     },
     {
       "target_name": "zio-file-server",

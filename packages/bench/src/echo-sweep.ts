@@ -94,6 +94,9 @@ export function echoRow(cell: EchoCell): EchoRow {
   };
 }
 
+/** By contender; of plain and zIO. */
+export const echoCpu = ({ serverCpuNs: { plain, zio } }: EchoRow): Record<string, Spread> => ({ plain, zio });
+
 /** (plain_N - zIO_N) / (plain_N - plain_0): the share of what the copies of `cell` cost that zIO gives back. */
 export function recoveredShare(cell: EchoCell, withoutCopies: EchoCell): Estimate {
   const zioNs = byPair(cell, "zio").map(serverCpuNs);

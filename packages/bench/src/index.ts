@@ -1,9 +1,17 @@
+export { type PlannedRun, type RunSet, runSet, type SetOptions } from "./all.js";
 export { BenchError, type BenchErrorCode } from "./bench-error.js";
 export { command } from "./command.js";
+export { type ComparedRecords, type ComparedRow, compareRecords } from "./compare.js";
+export type { ComparisonRow } from "./comparison.js";
 export { type Contender, type Policy, policies } from "./contender.js";
 export { type ClientReport, type EchoOptions, type EchoSample, echoSample, type ServerReport } from "./echo.js";
 export type { EchoRow, EchoSettings, SweepOptions } from "./echo-sweep.js";
+export type { Figure, FigureRow } from "./figure.js";
+export { htmlPage } from "./html-page.js";
+export { type LoadOptions, loadSample, type Observation } from "./load.js";
 export { type CpuPair, chooseCpus, type MachineFacts, machineFacts } from "./machine.js";
+export { type RecordSet, readRecords } from "./output.js";
+export { plotSvg } from "./plot.js";
 export { type Progress, stderrProgress } from "./progress.js";
 export type { BenchRecord, Commit, RawSample, RecordedCell, Target } from "./record.js";
 export { type RunTools, run, type WorkloadName, type WorkloadTypes, workloads } from "./run.js";

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createConnection, createServer } from "node:net";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -29,12 +29,11 @@ export class Program {
   readonly ended: Promise<Ended>;
   readonly firstLine: Promise<string>;
 
-  constructor(
-    readonly path: string,
-    args: readonly string[],
-    env: NodeJS.ProcessEnv,
-    cwd?: string,
-  ) {
+  /** The program's path; not that of what pins it to a core. */
+  readonly path: string;
+
+  constructor(path: string, args: readonly string[], env: NodeJS.ProcessEnv, cwd?: string) {
+    this.path = basename(path) === "taskset" ? (args[2] ?? path) : path;
     const child = spawn(path, args, { env, cwd, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     const lines: string[] = [];
@@ -49,7 +48,7 @@ export class Program {
     });
     this.firstLine = new Promise((resolve, reject) => {
       reader.once("line", resolve);
-      this.ended.then((end) => reject(failure(path, end)), reject);
+      this.ended.then((end) => reject(failure(this.path, end)), reject);
     });
     this.ended.catch(() => {});
     this.firstLine.catch(() => {});

@@ -1,6 +1,5 @@
 // The record of a run: everything that is needed to judge the numbers and to get them again. Its JSON is versioned.
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CpuPair, type MachineFacts, machineFacts } from "./machine.js";
@@ -43,6 +42,8 @@ export interface Target {
 export interface BenchRecord<Parameters = unknown, Values = unknown, Row = unknown> {
   version: 1;
   workload: string;
+  /** Of the paper, where `zio bench paper` took it. */
+  experiment?: string;
   /** What to type to get it again. */
   command: string[];
   startedAt: string;
@@ -98,11 +99,4 @@ export function portableEnvironment(environment: Readonly<Record<string, string>
 export function target(what: string, relation: Target["relation"], bound: number, measured: Estimate): Target {
   const met = relation === "at-least" ? measured.median >= bound : measured.median <= bound;
   return { what, relation, bound, measured, met };
-}
-
-/** Writes a record as JSON; `-` is standard output. */
-export function writeRecord(record: BenchRecord, file: string): void {
-  const json = `${JSON.stringify(record, null, 1)}\n`;
-  if (file === "-") process.stdout.write(json);
-  else writeFileSync(file, json);
 }

@@ -51,6 +51,13 @@ export const workloads: readonly Workload<any>[] = [
   primitives,
 ];
 
+// biome-ignore lint/suspicious/noExplicitAny: see above
+export function workloadNamed(name: string): Workload<any> {
+  const workload = workloads.find((candidate) => candidate.name === name);
+  if (!workload) throw new BenchError("unknown-workload", `no workload is called ${name}`);
+  return workload;
+}
+
 export interface RunTools {
   progress?: Progress;
   /** What the record says to type to get it again. */
@@ -63,8 +70,7 @@ export async function run<Name extends WorkloadName>(
   options: Partial<WorkloadTypes[Name]["options"]> = {},
   { progress = noProgress, command = ["zio", "bench", name] }: RunTools = {},
 ): Promise<WorkloadTypes[Name]["record"]> {
-  const workload = workloads.find((candidate) => candidate.name === name);
-  if (!workload) throw new BenchError("unknown-workload", `no workload is called ${name}`);
+  const workload = workloadNamed(name);
   const record = await workload.run({ ...workload.defaults, ...options }, progress, command);
   return record as WorkloadTypes[Name]["record"];
 }

@@ -2,6 +2,7 @@
 // the samples of all contenders interleaved.
 import type { Command } from "commander";
 import type { Contender } from "./contender.js";
+import type { Figure } from "./figure.js";
 import type { Progress } from "./progress.js";
 import type { BenchRecord, RecordedCell } from "./record.js";
 import { type Cell, interleave } from "./schedule.js";
@@ -17,6 +18,8 @@ export interface Workload<Options> {
   run(options: Options, progress: Progress, command: string[]): Promise<BenchRecord>;
   /** The result as text, the ratio first. */
   report(record: BenchRecord): string;
+  /** The same reduced to a score and values for each row. */
+  figure(record: BenchRecord): Figure;
 }
 
 export interface Measurement<Parameters, Values> {

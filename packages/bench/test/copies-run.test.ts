@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { type CopiesRecord, run } from "../src/index.js";
-import { writeRecord } from "../src/record.js";
+import { writeJson } from "../src/output.js";
 import { orSkip } from "./support/skips.js";
 
 test("a small run verifies, interleaves, elides and leaves a record that JSON keeps", async (context) => {
@@ -34,6 +34,6 @@ test("a small run verifies, interleaves, elides and leaves a record that JSON ke
 
   const directory = mkdtempSync(join(tmpdir(), "zio-bench-test-"));
   onTestFinished(() => rmSync(directory, { recursive: true }));
-  writeRecord(record, join(directory, "record.json"));
+  writeJson(record, join(directory, "record.json"));
   expect(JSON.parse(readFileSync(join(directory, "record.json"), "utf8")) as CopiesRecord).toEqual(record);
 });

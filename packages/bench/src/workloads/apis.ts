@@ -16,6 +16,7 @@ import {
   type SampleManner,
 } from "../comparison.js";
 import { type Contender, programPath, usualContenders } from "../contender.js";
+import { cpuFigure } from "../figure.js";
 import { loadSample, type Observation } from "../load.js";
 import { naturalsOption, wholeOption } from "../option-parsers.js";
 import type { Progress } from "../progress.js";
@@ -169,4 +170,11 @@ export const apis: Workload<ApisOptions> = {
   configure,
   run,
   report,
+  figure: (record) =>
+    cpuFigure(
+      "a file of 512 KiB in chunks of 64 KiB; plain is read and send",
+      record.rows as ApisRow[],
+      ({ name }) => name,
+      ({ cpuNs }) => cpuNs,
+    ),
 };

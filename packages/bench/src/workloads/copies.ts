@@ -8,6 +8,7 @@ import {
   type EchoCell,
   type EchoRow,
   type EchoSettings,
+  echoCpu,
   echoRow,
   recoveredShare,
   runSweep,
@@ -15,6 +16,7 @@ import {
   sweepDefaults,
   sweepReport,
 } from "../echo-sweep.js";
+import { cpuFigure } from "../figure.js";
 import { naturalsOption, sizeOption } from "../option-parsers.js";
 import type { Progress } from "../progress.js";
 import { type BenchRecord, type Target, target } from "../record.js";
@@ -110,4 +112,6 @@ export const copies: Workload<CopiesOptions> = {
   configure,
   run,
   report,
+  figure: (record) =>
+    cpuFigure("echo that copies each message", record.rows as CopiesRow[], ({ copies }) => `${copies} copies`, echoCpu),
 };

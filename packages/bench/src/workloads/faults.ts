@@ -6,12 +6,14 @@ import {
   configureSweep,
   type EchoRow,
   type EchoSettings,
+  echoCpu,
   echoRow,
   runSweep,
   type SweepOptions,
   sweepDefaults,
   sweepReport,
 } from "../echo-sweep.js";
+import { cpuFigure } from "../figure.js";
 import { naturalsOption } from "../option-parsers.js";
 import type { Progress } from "../progress.js";
 import { type BenchRecord, target } from "../record.js";
@@ -76,4 +78,11 @@ export const faults: Workload<FaultsOptions> = {
   configure,
   run,
   report,
+  figure: (record) =>
+    cpuFigure(
+      "echo with 4 copies, of which pages are read",
+      record.rows as FaultsRow[],
+      ({ touchedPages }) => `${touchedPages} pages`,
+      echoCpu,
+    ),
 };

@@ -12,6 +12,7 @@ import {
 } from "../comparison.js";
 import { type Contender, usualContenders } from "../contender.js";
 import { type EchoSample, echoSample } from "../echo.js";
+import { cpuFigure } from "../figure.js";
 import type { Observation } from "../load.js";
 import { sizeOption, wholeOption } from "../option-parsers.js";
 import { requireProgram, serverScript } from "../programs.js";
@@ -134,6 +135,13 @@ function workloadOf(language: Language): Workload<ForwardOptions> {
     configure,
     run,
     report: (record) => comparisonReport(record, `${language.name}: join, slice, forward`),
+    figure: (record) =>
+      cpuFigure(
+        `${language.name}: join, slice, forward`,
+        record.rows as ComparisonRow[],
+        ({ name }) => name,
+        ({ cpuNs }) => cpuNs,
+      ),
   };
 }
 

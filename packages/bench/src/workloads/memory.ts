@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { BenchError } from "../bench-error.js";
 import { type CommonOptions, commonDefaults, configureCommon, describeRun, targetLines } from "../common-options.js";
 import { type Contender, usualContenders } from "../contender.js";
+import { scaledAll } from "../figure.js";
 import { chooseCpus } from "../machine.js";
 import { sizeOption } from "../option-parsers.js";
 import { freePort, pinned, requireProgram, residentBytes, sampleRun, waitForPort } from "../programs.js";
@@ -205,4 +206,16 @@ export const memory: Workload<MemoryOptions> = {
   configure,
   run,
   report,
+  figure: (record) => ({
+    title: "Redis filled with values",
+    score: "resident memory, zIO / plain",
+    higherIsBetter: false,
+    even: 1,
+    values: "MiB",
+    rows: (record.rows as MemoryRow[]).map(({ name, ratio, plainBytes, zioBytes }) => ({
+      name,
+      score: ratio,
+      values: scaledAll({ plain: plainBytes, zio: zioBytes }, 2 ** -20),
+    })),
+  }),
 };

@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 import { type CommonOptions, commonDefaults, configureCommon, describeRun } from "../common-options.js";
 import { plain, programPath } from "../contender.js";
+import { scaled } from "../figure.js";
 import { chooseCpus } from "../machine.js";
 import { wholeOption } from "../option-parsers.js";
 import { sampleRun } from "../programs.js";
@@ -98,4 +99,16 @@ export const primitives: Workload<PrimitivesOptions> = {
   configure,
   run,
   report,
+  figure: (record) => ({
+    title: "what operations cost on this machine",
+    score: "",
+    higherIsBetter: false,
+    even: 0,
+    values: "us, for each of what the row says",
+    rows: (record.rows as PrimitivesRow[]).map(({ name, unit, ns }) => ({
+      name: `${name} (${unit})`,
+      score: null,
+      values: { "this machine": scaled(ns, 1e-3) },
+    })),
+  }),
 };

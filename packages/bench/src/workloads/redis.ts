@@ -14,6 +14,7 @@ import {
   type SampleManner,
 } from "../comparison.js";
 import { type Contender, usualContenders } from "../contender.js";
+import { cpuFigure } from "../figure.js";
 import { loadSample, type Observation } from "../load.js";
 import { sizesOption, wholeOption, wordsOption } from "../option-parsers.js";
 import { requireProgram } from "../programs.js";
@@ -25,7 +26,7 @@ import type { Workload } from "../workload.js";
 
 export const redisMixes = ["SET", "GET", "A"] as const;
 export type RedisMix = (typeof redisMixes)[number];
-export const redisStores = ["memory", "aof"] as const;
+export const redisStores = ["memory", "aof", "aof-always"] as const;
 export type RedisStore = (typeof redisStores)[number];
 
 /** About as much data in each sample, within these numbers of operations. */
@@ -52,11 +53,13 @@ export interface RedisRow extends ComparisonRow {
 }
 export type RedisRecord = BenchRecord<RedisSettings, Observation, RedisRow>;
 
+const storeNames: Record<RedisStore, string> = { memory: "", aof: ", AOF", "aof-always": ", AOF synced at each write" };
+
 const defaults: RedisOptions = {
   ...commonDefaults,
   valueBytes: [4, 16, 64, 512].map((kibibyte) => kibibyte << 10),
   mixes: [...redisMixes],
-  stores: [...redisStores],
+  stores: ["memory", "aof"],
 };
 
 function configure(command: Command): Command {
@@ -72,7 +75,7 @@ function configure(command: Command): Command {
         .default(defaults.mixes, "SET,GET,A"),
     )
     .addOption(
-      new Option("--stores <list>", "memory, aof (append-only file, synced every second)")
+      new Option("--stores <list>", "memory, aof (append-only file, synced every second), aof-always (at each write)")
         .argParser(wordsOption(redisStores))
         .default(defaults.stores, "memory,aof"),
     )
@@ -103,11 +106,17 @@ async function sample(
   server: string,
 ): Promise<Observation> {
   const directory = mkdtempSync(join(tmpdir(), "zio-bench-redis-"));
-  const aof = ["--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", 0];
+  const sync = settings.store === "aof-always" ? "always" : "everysec";
+  const aof = ["--appendonly", "yes", "--appendfsync", sync, "--auto-aof-rewrite-percentage", 0];
   const count = manner.verify === "all" ? Math.min(200, operations ?? 200) : operations;
   try {
     return await loadSample(contender, {
-      server: (port) => [...redisCommand(server, port), "--dir", directory, ...(settings.store === "aof" ? aof : [])],
+      server: (port) => [
+        ...redisCommand(server, port),
+        "--dir",
+        directory,
+        ...(settings.store === "memory" ? [] : aof),
+      ],
       load: loadOptions(settings, count, Math.min(100, count ?? 100)),
       ...manner,
     });
@@ -137,7 +146,7 @@ async function run(options: RedisOptions, progress: Progress, command: string[])
       options,
       contenders: usualContenders(options),
       cells: settings.map((parameters) => ({
-        name: `${parameters.mix} ${kibibytes(parameters.valueBytes)}${parameters.store === "aof" ? ", AOF" : ""}`,
+        name: `${parameters.mix} ${kibibytes(parameters.valueBytes)}${storeNames[parameters.store]}`,
         parameters,
       })),
       sample: (contender, parameters, manner) => sample(contender, parameters, manner, options.operations, server),
@@ -163,4 +172,11 @@ export const redis: Workload<RedisOptions> = {
   configure,
   run,
   report: (record) => comparisonReport<RedisRow>(record, "Redis", (["p50", "p99", "p999"] as const).map(latencyColumn)),
+  figure: (record) =>
+    cpuFigure(
+      "Redis",
+      record.rows as RedisRow[],
+      ({ name }) => name,
+      ({ cpuNs }) => cpuNs,
+    ),
 };

@@ -8,6 +8,7 @@ import {
   type EchoCell,
   type EchoRow,
   type EchoSettings,
+  echoCpu,
   echoRow,
   recoveredShare,
   runSweep,
@@ -15,6 +16,7 @@ import {
   sweepDefaults,
   sweepReport,
 } from "../echo-sweep.js";
+import { cpuFigure } from "../figure.js";
 import { sizesOption } from "../option-parsers.js";
 import type { Progress } from "../progress.js";
 import { type BenchRecord, type Target, target } from "../record.js";
@@ -120,4 +122,6 @@ export const sizes: Workload<SizesOptions> = {
   configure,
   run,
   report,
+  figure: (record) =>
+    cpuFigure("echo with 5 copies", record.rows as SizesRow[], ({ messageBytes }) => kibibytes(messageBytes), echoCpu),
 };

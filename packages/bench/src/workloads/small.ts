@@ -14,6 +14,7 @@ import {
   type SampleManner,
 } from "../comparison.js";
 import { type Contender, usualContenders } from "../contender.js";
+import { cpuFigure } from "../figure.js";
 import { loadSample, type Observation } from "../load.js";
 import { sizesOption, wholeOption, wordsOption } from "../option-parsers.js";
 import { requireProgram } from "../programs.js";
@@ -166,4 +167,11 @@ export const small: Workload<SmallOptions> = {
   configure,
   run,
   report: (record) => comparisonReport(record, "servers of small data"),
+  figure: (record) =>
+    cpuFigure(
+      "servers of small data",
+      record.rows as ComparisonRow[],
+      ({ name }) => name,
+      ({ cpuNs }) => cpuNs,
+    ),
 };

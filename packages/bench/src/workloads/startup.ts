@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import { BenchError } from "../bench-error.js";
 import { type CommonOptions, commonDefaults, configureCommon, describeRun, targetLines } from "../common-options.js";
 import { type Contender, contenderEnvironment, programPath, usualContenders } from "../contender.js";
+import { scaledAll } from "../figure.js";
 import { type CpuPair, chooseCpus } from "../machine.js";
 import { wholeOption } from "../option-parsers.js";
 import { type SampleRun, sampleRun } from "../programs.js";
@@ -97,6 +98,12 @@ async function verifyThreads(contender: Contender): Promise<void> {
   });
 }
 
+const milliseconds = ({ median, low, high }: Estimate): Estimate => ({
+  median: median / 1e6,
+  low: low / 1e6,
+  high: high / 1e6,
+});
+
 function rowOf(cell: RecordedCell<StartupSettings, StartupSample>): StartupRow {
   const { program, processes } = cell.parameters;
   const [plainNs, zioNs] = ["plain", "zio"].map((name) => byPair(cell, name).map(({ medianNs }) => medianNs));
@@ -123,12 +130,8 @@ async function run(options: StartupOptions, progress: Progress, command: string[
     progress,
   });
   const rows = cells.map(rowOf);
-  const targets = rows.map(({ name, addedNs: { median, low, high } }) =>
-    target(`milliseconds added to each process of ${name}`, "at-most", 1, {
-      median: median / 1e6,
-      low: low / 1e6,
-      high: high / 1e6,
-    }),
+  const targets = rows.map(({ name, addedNs }) =>
+    target(`milliseconds added to each process of ${name}`, "at-most", 1, milliseconds(addedNs)),
   );
   return {
     ...head,
@@ -161,4 +164,16 @@ export const startup: Workload<StartupOptions> = {
   configure,
   run,
   report,
+  figure: (record) => ({
+    title: "start to end of programs that zIO has nothing to do for",
+    score: "milliseconds added to a process",
+    higherIsBetter: false,
+    even: 0,
+    values: "ms",
+    rows: (record.rows as StartupRow[]).map(({ name, addedNs, plainNs, zioNs }) => ({
+      name,
+      score: milliseconds(addedNs),
+      values: scaledAll({ plain: plainNs, zio: zioNs }, 1e-6),
+    })),
+  }),
 };

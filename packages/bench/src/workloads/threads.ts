@@ -7,6 +7,7 @@ import {
   type EchoCell,
   type EchoRow,
   type EchoSettings,
+  echoCpu,
   echoRow,
   runSweep,
   type SweepOptions,
@@ -14,6 +15,7 @@ import {
   sweepDefaults,
   sweepReport,
 } from "../echo-sweep.js";
+import { cpuFigure } from "../figure.js";
 import { naturalsOption } from "../option-parsers.js";
 import type { Progress } from "../progress.js";
 import { type BenchRecord, type Target, target } from "../record.js";
@@ -132,4 +134,11 @@ export const threads: Workload<ThreadsOptions> = {
   configure,
   run,
   report,
+  figure: (record) =>
+    cpuFigure(
+      "echo by several threads",
+      record.rows as ThreadsRow[],
+      ({ threads, copies }) => `${threads} threads, ${copies} copies`,
+      echoCpu,
+    ),
 };

@@ -6,12 +6,14 @@ import {
   configureSweep,
   type EchoRow,
   type EchoSettings,
+  echoCpu,
   echoRow,
   runSweep,
   type SweepOptions,
   sweepDefaults,
   sweepReport,
 } from "../echo-sweep.js";
+import { cpuFigure } from "../figure.js";
 import { naturalsOption, oneOfOption, sizesOption, wholeOption } from "../option-parsers.js";
 import type { Progress } from "../progress.js";
 import { type BenchRecord, target } from "../record.js";
@@ -121,4 +123,6 @@ export const touched: Workload<TouchedOptions> = {
   configure,
   run,
   report,
+  figure: (record) =>
+    cpuFigure("echo with a copy of which a share is touched", record.rows as TouchedRow[], ({ name }) => name, echoCpu),
 };

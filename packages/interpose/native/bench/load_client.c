@@ -1,15 +1,14 @@
 /* Loads a Redis, memcached, HTTP or file server: reads and writes over some connections, one
- * request under way on each, keys chosen uniformly or by YCSB's Zipfian distribution. Each
- * connection has keys of its own and knows what they hold, and checks what it reads. Takes the CPU
- * time of the servers' processes (all their threads) around the timed part. Prints one line of
- * JSON; exit status 1 when something was wrong. */
+ * request under way on each, keys chosen uniformly or by a Zipfian distribution with 0.99, as
+ * YCSB's. Each connection has keys of its own and knows what they hold, and checks what it reads.
+ * Takes the CPU time of the servers' processes (all their threads) around the timed part. Prints
+ * one line of JSON; exit status 1 when something was wrong. */
 #include "../demo/command_line.h"
 #include "../demo/usage_clock.h"
 #include "load_content.h"
 #include "load_protocol.h"
 
 #include <arpa/inet.h>
-#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -62,7 +61,7 @@ static enum content_check check;
 static unsigned char *content;
 static clockid_t server_clocks[MAX_SERVERS];
 static int servers;
-static double zeta_all, zeta_two;
+static double *key_weights;
 
 static void fail(const char *what) {
     fprintf(stderr, "zio-load-client: %s\n", what);
@@ -82,18 +81,38 @@ static double uniform(struct session *session) {
     return (double)(content_mix(session->random) >> 11) / 9007199254740992.0;
 }
 
-static const double skew = 0.99;
+/* 1 / rank^0.99, without libm: of that the shipped programs could have an old version only. */
+static double zipfian_weight(double rank) {
+    double x = rank, log = 0, power = 1, term = 1;
+    for (; x > 1.5; x /= 2)
+        log += 0.69314718055994530942;
+    double y = (x - 1) / (x + 1), odd = y;
+    for (int i = 1; i < 40; i += 2, odd *= y * y)
+        log += 2 * odd / i;
+    for (int i = 1; i < 20; i++)
+        power += term *= 0.01 * log / i; /* rank^0.01 */
+    return power / rank;
+}
 
-/* YCSB's generator (Gray et al., "Quickly generating billion-record synthetic databases"). */
+/* The weights of the keys added up. */
+static void prepare_keys(void) {
+    key_weights = allocate((size_t)key_count * sizeof *key_weights);
+    double sum = 0;
+    for (long i = 0; i < key_count; i++)
+        key_weights[i] = sum += zipfian_weight((double)i + 1);
+}
+
 static long zipfian(struct session *session) {
-    double n = (double)key_count, u = uniform(session), uz = u * zeta_all;
-    double eta = (1 - pow(2 / n, 1 - skew)) / (1 - zeta_two / zeta_all);
-    if (uz < 1)
-        return 0;
-    if (uz < 1 + pow(0.5, skew))
-        return key_count > 1;
-    long key = (long)(n * pow(eta * u - eta + 1, 1 / (1 - skew)));
-    return key < key_count ? key : key_count - 1;
+    double wanted = uniform(session) * key_weights[key_count - 1];
+    long low = 0, high = key_count - 1;
+    while (low < high) {
+        long middle = (low + high) / 2;
+        if (key_weights[middle] <= wanted)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 static long choose_key(struct session *session) {
@@ -247,10 +266,7 @@ int main(int argc, char **argv) {
                                             : CONTENT_NONE;
     if (cpu >= 0)
         pin_to_cpu(argv[0], cpu);
-    for (long i = 0; i < key_count; i++) {
-        zeta_all += 1 / pow((double)i + 1, skew);
-        zeta_two += i < 2 ? 1 / pow((double)i + 1, skew) : 0;
-    }
+    prepare_keys();
     find_servers();
     read_content();
     pthread_barrier_init(&warmed_up, NULL, (unsigned)connections + 1);

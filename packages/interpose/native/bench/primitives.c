@@ -308,8 +308,8 @@ int main(int argc, char **argv) {
     size_t count = sizeof operations / sizeof *operations;
     printf("{\"version\":1,\"rounds\":%ld,\"operations\":[", rounds);
     for (size_t i = 0; i < count; i++)
-        printf("%s{\"name\":\"%s\",\"unit\":\"%s\",\"ns\":%.2f}", i ? "," : "",
-               operations[i].name, operations[i].unit, measure(&operations[i], times));
+        printf("%s{\"name\":\"%s\",\"unit\":\"%s\",\"ns\":%.2f}", i ? "," : "", operations[i].name,
+               operations[i].unit, measure(&operations[i], times));
     printf("]}\n");
     return 0;
 }
