@@ -12,6 +12,7 @@ import { benchmarksPage } from "./pages/benchmarks-page.js";
 import { paperPage } from "./pages/paper-page.js";
 import { paperRuns } from "./paper-experiments.js";
 import { type Progress, stderrProgress } from "./progress.js";
+import { parseAddress, serveSamples } from "./remote.js";
 import { run, type WorkloadName, workloads } from "./run.js";
 
 interface OutputOptions {
@@ -48,6 +49,13 @@ function say(text: string, { json }: OutputOptions): void {
   (json === "-" ? process.stderr : process.stdout).write(`${text}\n`);
 }
 
+/** Waits for the other end until a signal comes. */
+async function serve(listen: string): Promise<void> {
+  const { host, port } = parseAddress(listen);
+  await serveSamples(host, port);
+  process.stderr.write(`zio bench: serving on ${host} port ${port}; whoever can connect can start echo servers here\n`);
+}
+
 export const command = new Command("bench").description(
   "measure programs plain and under zIO, interleaved, with raw samples",
 );
@@ -60,6 +68,7 @@ for (const workload of workloads) {
     .option("--check", "end with status 1 when a target is not met")
     .action(({ json, plot, check, ...options }: OutputOptions & Record<string, unknown>) =>
       orComplain(async (progress) => {
+        if (options.role === "server") return serve(String(options.listen));
         const tools = { progress, command: typedCommand(workload.name) };
         const record = await run(workload.name as WorkloadName, options, tools);
         if (json !== undefined) writeJson(record, json);

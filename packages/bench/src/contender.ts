@@ -11,6 +11,8 @@ export type Policy = (typeof policies)[number];
 
 export interface Contender {
   name: string;
+  /** Of zIO; undefined where it takes no part. */
+  policy?: Policy;
   /** Added to an environment from which LD_PRELOAD and the variables of zIO have been removed. */
   environment: Readonly<Record<string, string>>;
   /** Whether it keeps counters, in the directory that ZIO_STATS names. */
@@ -20,7 +22,7 @@ export interface Contender {
 export const plain: Contender = { name: "plain", environment: {}, counts: false };
 
 export function zioContender(policy: Policy, name = "zio"): Contender {
-  return { name, environment: environment({ base: {}, policy }), counts: true };
+  return { name, policy, environment: environment({ base: {}, policy }), counts: true };
 }
 
 /** Plain, zIO, and where wished zIO under the published rule. */

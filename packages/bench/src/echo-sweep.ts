@@ -5,9 +5,10 @@ import { type CommonOptions, commonDefaults, configureCommon, describeRun, targe
 import { usualContenders } from "./contender.js";
 import { type EchoOptions, type EchoSample, echoSample } from "./echo.js";
 import { chooseCpus } from "./machine.js";
-import { wholeOption } from "./option-parsers.js";
+import { oneOfOption, wholeOption } from "./option-parsers.js";
 import type { Progress } from "./progress.js";
 import { type BenchRecord, portableEnvironment, type RecordedCell, recordHead, type Target } from "./record.js";
+import { RemoteServer } from "./remote.js";
 import type { Cell } from "./schedule.js";
 import { type Estimate, estimateMedian, type Spread, spread } from "./statistics.js";
 import { fixed, micros, renderTable, withInterval } from "./table.js";
@@ -18,6 +19,8 @@ export interface SweepOptions extends CommonOptions {
   messages: number;
   warmup: number;
   verifyMessages: number;
+  /** HOST or HOST:PORT of `--role server`, where the server is to run. */
+  connect?: string | undefined;
 }
 
 export const sweepDefaults: SweepOptions = { ...commonDefaults, messages: 1000, warmup: 200, verifyMessages: 100 };
@@ -118,7 +121,10 @@ export function configureSweep(
 ): Command {
   return configureCommon(command, defaults)
     .option("--messages <n>", "messages of one sample", wholeOption, defaults.messages)
-    .option("--warmup <n>", "messages before each sample", wholeOption, defaults.warmup);
+    .option("--warmup <n>", "messages before each sample", wholeOption, defaults.warmup)
+    .option("--role <role>", "this end of two hosts: server, client", oneOfOption(["server", "client"] as const))
+    .option("--listen <host:port>", "where --role server listens, with its echo servers", "127.0.0.1")
+    .option("--connect <host:port>", "where --role server listens, for --role client");
 }
 
 export interface Sweep<Settings extends EchoSettings, Row> {
@@ -142,6 +148,7 @@ export async function runSweep<Settings extends EchoSettings, Row>(
   const head = recordHead(sweep.name, command, cpus);
   const started = performance.now();
   const contenders = usualContenders(options);
+  const remote = options.connect === undefined ? undefined : await RemoteServer.connect(options.connect);
   const cells = await measureInterleaved<Settings, EchoSample>({
     cells: sweep.cells,
     contenders,
@@ -149,22 +156,32 @@ export async function runSweep<Settings extends EchoSettings, Row>(
     budgetSeconds: options.budgetSeconds,
     verify: async (contender, settings) => {
       const messages = Math.min(options.verifyMessages, settings.messages ?? options.verifyMessages);
-      await echoSample(contender, { ...settings, cpus, messages, warmup: 0, verify: "all", seed: settings.copies + 1 });
+      await echoSample(contender, {
+        ...settings,
+        cpus,
+        remote,
+        messages,
+        warmup: 0,
+        verify: "all",
+        seed: settings.copies + 1,
+      });
     },
     sample: (contender, settings, pair) =>
       echoSample(contender, {
         ...settings,
         cpus,
+        remote,
         messages: settings.messages ?? options.messages,
         warmup: settings.warmup ?? options.warmup,
         verify: "sample",
         seed: pair + 1,
       }),
     progress,
-  });
+  }).finally(() => remote?.close());
   const rows = sweep.rows(cells);
   return {
     ...head,
+    ...(remote?.machine && { serverMachine: remote.machine }),
     seconds: Math.round(performance.now() - started) / 1000,
     options: { ...options, pairs: pairsTaken(cells) },
     contenders: contenders.map(({ name, environment }) => ({ name, environment: portableEnvironment(environment) })),

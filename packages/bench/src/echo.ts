@@ -1,9 +1,10 @@
 // One sample of the echo: starts the server as a contender and the client always plain, each on its core, lets them
 // exchange their messages and collects what both report.
 import { BenchError } from "./bench-error.js";
-import { type Contender, programPath } from "./contender.js";
+import { type Contender, plain, programPath } from "./contender.js";
 import type { CpuPair } from "./machine.js";
-import { pinned, sampleRun } from "./programs.js";
+import { type Program, pinned, sampleRun } from "./programs.js";
+import type { RemoteServer } from "./remote.js";
 
 /** What zio-echo-server prints at its end; from after the warm-up, its whole process with all its threads. */
 export interface ServerReport {
@@ -61,11 +62,13 @@ export interface EchoOptions {
   connections?: number;
   /** Another server than the project's own: it takes --message and --warmup, serves one client and reports as that one. */
   server?: readonly string[];
+  /** Where the server is to run; here unless told. */
+  remote?: RemoteServer | undefined;
   /** For the whole sample, 60 s unless told. */
   timeoutMs?: number;
 }
 
-function serverCommand(options: EchoOptions): [path: string, args: unknown[]] {
+export function echoServerCommand(options: EchoOptions): [path: string, args: unknown[]] {
   const common = ["--message", options.messageBytes, "--warmup", options.warmup];
   if (options.server) return pinned(options.cpus?.server, [...options.server, ...common]);
   const touch = ["--touch", options.touchedPages ?? 0, "--touch-percent", options.touchedPercent ?? 0];
@@ -82,16 +85,29 @@ function clientArguments(options: EchoOptions, port: number): unknown[] {
   ];
 }
 
+/** The client's report; a wrong byte is an error of its own. */
+async function clientReport(client: Program, contender: Contender, { copies }: EchoOptions): Promise<ClientReport> {
+  return client.report<ClientReport>().catch(async (error: unknown) => {
+    const { stderr } = await client.ended;
+    if (!stderr.includes("wrong messages")) throw error;
+    throw new BenchError("wrong-data", `${contender.name}, ${copies} copies: ${stderr.trim()}`);
+  });
+}
+
 export function echoSample(contender: Contender, options: EchoOptions): Promise<EchoSample> {
-  return sampleRun(contender, options.timeoutMs ?? 60_000, async (run) => {
-    const server = run.startServer(...serverCommand(options));
-    const client = run.startClient(programPath("zio-echo-client"), clientArguments(options, await server.port()));
-    const clientReport = await client.report<ClientReport>().catch(async (error: unknown) => {
-      const { stderr } = await client.ended;
-      if (!stderr.includes("wrong messages")) throw error;
-      throw new BenchError("wrong-data", `${contender.name}, ${options.copies} copies: ${stderr.trim()}`);
+  const { remote, timeoutMs = 60_000, ...settings } = options;
+  if (remote)
+    return sampleRun(plain, timeoutMs, async (run) => {
+      const port = await remote.start(contender, settings);
+      const host = ["--host", remote.host];
+      const program = run.startClient(programPath("zio-echo-client"), [...clientArguments(options, port), ...host]);
+      const client = await clientReport(program, contender, options);
+      return { client, ...(await remote.finish()) };
     });
-    const serverReport = await server.report<ServerReport>();
-    return { server: serverReport, client: clientReport, counters: run.counters() };
+  return sampleRun(contender, timeoutMs, async (run) => {
+    const server = run.startServer(...echoServerCommand(options));
+    const program = run.startClient(programPath("zio-echo-client"), clientArguments(options, await server.port()));
+    const client = await clientReport(program, contender, options);
+    return { server: await server.report<ServerReport>(), client, counters: run.counters() };
   });
 }

@@ -15,9 +15,20 @@ export interface RecordSet {
   skipped: { what: string; reason: string }[];
 }
 
+/** JSON with a line for each sample, of which there are many. */
+export function recordJson(value: BenchRecord | RecordSet): string {
+  const marked = JSON.stringify(
+    value,
+    (key, part) => (key === "samples" ? part.map((sample: unknown) => `@sample@${JSON.stringify(sample)}`) : part),
+    1,
+  );
+  const samples = /"@sample@((?:[^"\\]|\\.)*)"/g;
+  return `${marked.replace(samples, (_, text: string) => JSON.parse(`"${text}"`))}\n`;
+}
+
 /** Writes as JSON; `-` is standard output. */
 export function writeJson(value: BenchRecord | RecordSet, file: string): void {
-  const json = `${JSON.stringify(value, null, 1)}\n`;
+  const json = recordJson(value);
   if (file === "-") process.stdout.write(json);
   else writeFileSync(file, json);
 }

@@ -107,7 +107,7 @@ export class SampleRun {
     for (const program of this.#running) program.kill();
   }
 
-  /** The counters so far; null for a contender without. Throws where zIO was loaded but does nothing. */
+  /** The counters that are not 0; null for a contender without. Throws where zIO was loaded but does nothing. */
   counters(): Record<string, number> | null {
     if (this.statsDirectory === undefined) return null;
     const { name } = this.contender;
@@ -117,7 +117,7 @@ export class SampleRun {
     // Any other state is the reason why the library does nothing.
     const useless = processes.find(({ state }) => state !== "idle" && state !== "active");
     if (useless) throw new BenchError("not-active", `${name}: zIO does nothing: ${useless.state}`);
-    return totals;
+    return Object.fromEntries(Object.entries(totals).filter(([, value]) => value !== 0));
   }
 
   async end(): Promise<void> {

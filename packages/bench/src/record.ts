@@ -51,6 +51,8 @@ export interface BenchRecord<Parameters = unknown, Values = unknown, Row = unkno
   commit: Commit | null;
   packageVersion: string;
   machine: MachineFacts;
+  /** The other host, where the server ran on one. */
+  serverMachine?: MachineFacts;
   cpus: CpuPair | null;
   options: Record<string, unknown>;
   contenders: { name: string; environment: Record<string, string> }[];

@@ -12,15 +12,22 @@ export function markdownTable(headings: readonly string[], rows: readonly (reado
     .join("\n");
 }
 
-/** The command with FILE for the names of files: they are places on the machine that measured. */
+const places: Record<string, string> = {
+  "--json": "FILE",
+  "--plot": "FILE",
+  "--interpreter": "FILE",
+  "--connect": "HOST",
+};
+
+/** The command with FILE and HOST for what names a place of those who measured. */
 export function portableCommand(command: readonly string[]): string {
-  return command
-    .map((word, at) => (["--json", "--plot", "--interpreter"].includes(command[at - 1] ?? "") ? "FILE" : word))
-    .join(" ");
+  return command.map((word, at) => places[command[at - 1] ?? ""] ?? word).join(" ");
 }
 
-export function machineLine({ machine, commit, startedAt, options }: BenchRecord): string {
+export function machineLine({ machine, serverMachine, commit, startedAt, options }: BenchRecord): string {
+  const server = serverMachine && `the server on ${serverMachine.cpuModel}, Linux ${serverMachine.kernel}`;
   return [
+    ...(server ? [server] : []),
     `${machine.cpuModel}, ${machine.cores} cores, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB`,
     `Linux ${machine.kernel}, ${machine.distribution}`,
     `load ${machine.loadAverage} before the run`,
