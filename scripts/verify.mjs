@@ -15,7 +15,8 @@ const checks = [
     { ZIO_TEST_LIBRARY: "trapping" },
   ],
   ["a short soak", process.execPath, ["scripts/soak.mjs", "--minutes", "2"]],
-  ["the published packages", process.execPath, ["scripts/check-packages.mjs"]],
+  ["the packages, compiled from what they ship", process.execPath, ["scripts/check-packages.mjs"]],
+  ["installing with every package manager and Node", process.execPath, ["scripts/install-matrix.mjs"]],
 ];
 
 const failed = [];

@@ -16,4 +16,6 @@ function sourcesIn(directories, extension = ".c") {
   );
 }
 
-module.exports = { include: here("include"), native: here("native"), sourcesIn };
+exports.include = here("include");
+exports.native = here("native");
+exports.sourcesIn = sourcesIn;

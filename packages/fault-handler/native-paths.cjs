@@ -4,4 +4,5 @@ const { join, relative } = require("node:path");
 
 const here = (directory) => relative(process.cwd(), join(__dirname, directory)) || ".";
 
-module.exports = { include: here("include"), native: here("native") };
+exports.include = here("include");
+exports.native = here("native");

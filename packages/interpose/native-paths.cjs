@@ -2,4 +2,4 @@
 // Where the C sources of this package lie, relative to the current directory (see @zio/core/native-paths).
 const { join, relative } = require("node:path");
 
-module.exports = { native: relative(process.cwd(), join(__dirname, "native")) || "." };
+exports.native = relative(process.cwd(), join(__dirname, "native")) || ".";

@@ -99,28 +99,27 @@ export function makeGlibcStubs(directory, compiler = ["cc"]) {
   if (symbols.length < 1000) throw new Error(`${find("libc.so.6")} lists ${symbols.length} symbols only`);
   const homeOf = ({ name, version }) =>
     (newest.get(name) !== version && formerLibraries.find(({ pattern }) => pattern.test(name))?.soname) || "libc.so.6";
-  const sonames = ["libc.so.6", ...formerLibraries.map(({ soname }) => soname)];
-  for (const soname of sonames) {
-    const own = symbols.filter((symbol) => homeOf(symbol) === soname);
-    if (own.length === 0) continue;
+  const makeStub = (soname, own) => {
     writeFileSync(join(directory, `${soname}.s`), assembly(own));
     writeFileSync(join(directory, `${soname}.map`), versionScript(own));
-    cc(
-      "-shared",
-      "-nostdlib",
-      `-Wl,-soname,${soname}`,
-      `-Wl,--version-script=${soname}.map`,
-      `${soname}.s`,
-      "-o",
+    const flags = ["-shared", "-nostdlib", `-Wl,-soname,${soname}`, `-Wl,--version-script=${soname}.map`];
+    cc(...flags, `${soname}.s`, "-o", soname);
+  };
+  const sonames = ["libc.so.6", ...formerLibraries.map(({ soname }) => soname)];
+  const present = sonames.filter((soname) => symbols.some((symbol) => homeOf(symbol) === soname));
+  for (const soname of present) {
+    makeStub(
       soname,
+      symbols.filter((symbol) => homeOf(symbol) === soname),
     );
   }
+  // The machine's own libm would ask the stub for what only libraries of one version may use of each other.
+  makeStub("libm.so.6", symbolsOf(readSymbols(find("libm.so.6")), oldestGlibc));
+  writeFileSync(join(directory, "libm.so"), "INPUT ( libm.so.6 )\n");
+
   // Where __tls_get_addr is.
   const loaders = ["ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"].map(find).filter((path) => path.includes("/"));
   const loader = loaders.map((path) => `"${path}"`).join(" ");
-  const present = formerLibraries
-    .map(({ soname }) => soname)
-    .filter((soname) => symbols.some((s) => homeOf(s) === soname));
 
   // What glibc gained as functions after that version, although programs had it before.
   const isYounger = newest.has("stat64") && compare(numbers(newest.get("stat64")), oldestGlibc) > 0;
@@ -132,6 +131,6 @@ export function makeGlibcStubs(directory, compiler = ["cc"]) {
   }
   writeFileSync(
     join(directory, "libc.so"),
-    `GROUP ( libc.so.6 ${archive} "${find("libc_nonshared.a")}" AS_NEEDED ( ${present.join(" ")} ${loader} ) )\n`,
+    `GROUP ( libc.so.6 ${archive} "${find("libc_nonshared.a")}" AS_NEEDED ( ${present.slice(1).join(" ")} ${loader} ) )\n`,
   );
 }
