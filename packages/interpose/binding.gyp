@@ -66,6 +66,13 @@
       "cflags": ["-fno-builtin", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra"],
       "libraries": ["-pthread"],
     },
+    {
+      # What `zio calibrate` runs plain and under zIO; its copies must be calls of libc's memcpy.
+      "target_name": "zio-calibrate",
+      "type": "executable",
+      "sources": ["native/calibrate/calibrate.c"],
+      "cflags": ["-fno-builtin"],
+    },
     # The small programs of the demo: plain C, no knowledge of zIO. One target for each file of native/demo.
     {
       "target_name": "zio-echo-server",

@@ -3,7 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { benchProgramPath, environment } from "@zio/interpose";
+import { benchProgramPath, costsFor, environment } from "@zio/interpose";
 import { BenchError } from "./bench-error.js";
 
 export const policies = ["always", "learn", "off", "paper"] as const;
@@ -22,7 +22,7 @@ export interface Contender {
 export const plain: Contender = { name: "plain", environment: {}, counts: false };
 
 export function zioContender(policy: Policy, name = "zio"): Contender {
-  return { name, policy, environment: environment({ base: {}, policy }), counts: true };
+  return { name, policy, environment: environment({ base: {}, policy, costs: costsFor({ policy }) }), counts: true };
 }
 
 /** Plain, zIO, and where wished zIO under the published rule. */

@@ -15,8 +15,9 @@
 enum zio_policy { ZIO_POLICY_ALWAYS, ZIO_POLICY_LEARN, ZIO_POLICY_OFF, ZIO_POLICY_PAPER };
 
 /* Every setting: X(identifier, "ZIO_NAME", kind, default, min, max) with the kinds SIZE (bytes; the text may end in
- * K, M or G), COUNT, ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), PATH and FLAG (yes or no). A
- * size equal to the default is valid even outside [min, max]. LIST and PATH have no default: 0. */
+ * K, M or G), COUNT, ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), NUMBERS (word=number,
+ * separated by commas), PATH and FLAG (yes or no). A size equal to the default is valid even outside [min, max]. LIST,
+ * NUMBERS and PATH have no default: 0. */
 #define ZIO_CONFIG(X) \
   X(policy, "ZIO_POLICY", ENUM, ZIO_POLICY_LEARN, 0, 3) \
   X(threshold, "ZIO_THRESHOLD", SIZE, UINT64_C(16384), UINT64_C(4096), UINT64_C(1073741824)) \
@@ -25,6 +26,7 @@ enum zio_policy { ZIO_POLICY_ALWAYS, ZIO_POLICY_LEARN, ZIO_POLICY_OFF, ZIO_POLIC
   X(follow, "ZIO_FOLLOW", FLAG, 1, 0, 1) \
   X(log, "ZIO_LOG", PATH, 0, 0, 0) \
   X(disable, "ZIO_DISABLE", LIST, 0, 0, 0) \
+  X(costs, "ZIO_COSTS", NUMBERS, 0, UINT64_C(0), UINT64_C(10000000)) \
   X(seccomp, "ZIO_SECCOMP", COUNT, UINT64_C(0), UINT64_C(0), UINT64_C(1024))
 /* clang-format on */
 

@@ -11,6 +11,7 @@
 #include <zio/tracker.h>
 
 #include "config_table.h"
+#include "costs.h"
 
 /* Longer paths than this count as unset. */
 enum { ZIO__PATH_BYTES = 512 };
@@ -22,6 +23,7 @@ struct zio__settings {
     const char *stats;     /* a directory, or NULL */
     const char *log;       /* a file, "stderr", or NULL */
     uint32_t disabled;     /* enum zio_kernel_feature */
+    struct zio__costs costs;
     bool follow;           /* programs that this one executes are under zIO too */
     uint64_t seccomp;      /* filters that are known to let zIO work */
 };

@@ -1,23 +1,19 @@
 /* `always` says yes to everything at or above the threshold; `paper` is another file.
- * `learn` keeps an account for each site, in units of about a nanosecond: copies that were elided are credit; the book-keeping of a
- * redirected input, and faults, are debit. A site in debt is left alone for a number of calls that
- * doubles each time, then tried again: so inputs that nobody copies, and those that everybody
- * touches, run plain but for rare probes. A later issue replaces the constants by measured ones. */
+ * `learn` keeps an account for each site, in nanoseconds: copies that were elided are credit; the
+ * book-keeping of a redirected input, and faults, are debit, each by its measured cost (costs.h). A
+ * site in debt is left alone for a number of calls that doubles each time, then tried again: so
+ * inputs that nobody copies, and those that everybody touches, run plain but for rare probes. */
 #include "policy.h"
 
 #include "instance.h"
 #include "policy_paper.h"
 
 enum {
+    PAGE = 4096,
     SITES = ZIO__POLICY_SITES,
     PROBES = 8,
     LEARN_MIN_BYTES = 64 << 10, /* below, a hot copy costs no more than the book-keeping */
-    ELIDED_BYTES_PER_UNIT = 12, /* a copy that finds little in the caches */
-    COPY_UNITS = 3000,          /* making the views of one copy */
-    INPUT_UNITS = 6000,         /* redirecting, publishing and presenting one input */
-    OVERWRITE_UNITS = 500,      /* one that went to the bytes of the last */
-    FAULT_UNITS = 8000,         /* one fault; */
-    TOUCHED_BYTES_PER_UNIT = 4, /* and about 1 us for each page that it fills */
+    LARGE_COPY = 256 << 10,     /* from here on a copy finds little in the caches */
     FIRST_DEBT_LIMIT = 200000,  /* before a site is left alone for the first time, */
     DEBT_LIMIT = 50000,         /* and after each probe */
     CREDIT_LIMIT = 1000000,
@@ -27,7 +23,7 @@ enum {
 
 struct site {
     _Atomic uintptr_t key;
-    _Atomic int64_t account;  /* units */
+    _Atomic int64_t account;  /* ns */
     _Atomic uint32_t pause;   /* calls to let pass */
     _Atomic uint32_t penalty; /* the last pause; 0: none yet */
 };
@@ -42,10 +38,10 @@ static void leave_alone(struct site *site) {
     atomic_store_explicit(&site->pause, penalty, memory_order_relaxed);
 }
 
-static void debit(uint16_t tag, int64_t units) {
+static void debit(uint16_t tag, int64_t nanoseconds) {
     struct site *site = &sites[tag % SITES];
     int64_t account =
-        atomic_fetch_sub_explicit(&site->account, units, memory_order_relaxed) - units;
+        atomic_fetch_sub_explicit(&site->account, nanoseconds, memory_order_relaxed) - nanoseconds;
     uint32_t penalty = atomic_load_explicit(&site->penalty, memory_order_relaxed);
     if (account < -(penalty == 0 ? FIRST_DEBT_LIMIT : DEBT_LIMIT))
         leave_alone(site);
@@ -53,13 +49,16 @@ static void debit(uint16_t tag, int64_t units) {
 
 static void touched(void *context, uint16_t tag, uint64_t bytes) {
     (void)context;
-    debit(tag, FAULT_UNITS + (int64_t)(bytes / TOUCHED_BYTES_PER_UNIT));
+    const struct zio__costs *costs = &zio__settings.costs;
+    debit(tag, costs->fault + (int64_t)(costs->page * bytes / PAGE));
 }
 
 static void elided(void *context, uint16_t tag, uint64_t bytes) {
     (void)context;
     struct site *site = &sites[tag % SITES];
-    int64_t credit = (int64_t)(bytes / ELIDED_BYTES_PER_UNIT) - COPY_UNITS;
+    const struct zio__costs *costs = &zio__settings.costs;
+    uint64_t each = bytes < LARGE_COPY ? costs->copy : costs->copy_large;
+    int64_t credit = (int64_t)(bytes * each >> 16) - costs->elide;
     int64_t account =
         atomic_fetch_add_explicit(&site->account, credit, memory_order_relaxed) + credit;
     if (account <= CREDIT_LIMIT)
@@ -115,10 +114,10 @@ bool zio__policy_redirects(uint16_t tag) {
 
 void zio__policy_received(uint16_t tag) {
     if (zio__settings.policy == ZIO_POLICY_LEARN)
-        debit(tag, INPUT_UNITS);
+        debit(tag, zio__settings.costs.input);
 }
 
 void zio__policy_overwrote(uint16_t tag) {
     if (zio__settings.policy == ZIO_POLICY_LEARN)
-        debit(tag, OVERWRITE_UNITS);
+        debit(tag, zio__settings.costs.overwrite);
 }

@@ -82,6 +82,46 @@ static uint32_t read_list(const char *name) {
     return mask > 0 ? (uint32_t)mask : 0;
 }
 
+/* The length of `word` where the text begins with it and an equals sign, or 0. */
+static size_t begins_with(const char *text, const char *word) {
+    size_t length = 0;
+    while (word[length] && text[length] == word[length])
+        length++;
+    return word[length] == 0 && text[length] == '=' ? length : 0;
+}
+
+/* One bad word, and none of them counts. */
+static struct zio__costs read_costs(const char *name, uint64_t least, uint64_t most) {
+    static const struct zio__costs defaults = {
+#define DEFAULT(word, field, nanoseconds, meaning) nanoseconds,
+        ZIO_COST_LIST(DEFAULT)
+#undef DEFAULT
+    };
+    struct zio__costs costs = defaults;
+    for (const char *text = getenv(name); text && *text;) {
+        uint32_t *cost = NULL;
+        size_t length = 0;
+#define FIND(word, field, nanoseconds, meaning)                                                    \
+    if (!cost && (length = begins_with(text, word)))                                               \
+        cost = &costs.field;
+        ZIO_COST_LIST(FIND)
+#undef FIND
+        if (!cost)
+            return defaults;
+        text += length + 1;
+        uint64_t value = 0;
+        int digits = 0;
+        for (; *text >= '0' && *text <= '9' && digits < 9; text++, digits++)
+            value = value * 10 + (uint64_t)(*text - '0');
+        if (digits == 0 || value < least || value > most || (*text && *text != ',') ||
+            (*text == ',' && !text[1]))
+            return defaults;
+        *cost = (uint32_t)value;
+        text += *text == ',';
+    }
+    return costs;
+}
+
 void zio__settings_read(struct zio__settings *settings) {
 #define READ_SIZE(field, name, fallback, least, most)                                              \
     settings->field = read_size(name, fallback, least, most);
@@ -92,6 +132,8 @@ void zio__settings_read(struct zio__settings *settings) {
     static char field##_copy[ZIO__PATH_BYTES];                                                     \
     settings->field = read_path(name, field##_copy);
 #define READ_FLAG(field, name, fallback, least, most) settings->field = read_flag(name, fallback);
+#define READ_NUMBERS(field, name, fallback, least, most)                                           \
+    settings->field = read_costs(name, least, most);
 #define READ_LIST(field, name, fallback, least, most) settings->field##d = read_list(name);
 #define READ(field, name, kind, fallback, least, most)                                             \
     READ_##kind(field, name, fallback, least, most)

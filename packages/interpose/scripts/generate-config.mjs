@@ -8,15 +8,15 @@ const packageDirectory = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const repositoryDirectory = resolve(packageDirectory, "../..");
 const notice = "Generated from packages/interpose/config.json by scripts/generate-config.mjs; do not edit.";
 
-/** The words of an X-macro list in a C header: `X("move", ZIO_FEATURE_MOVE, "what is lost")`. */
+/** The words of an X-macro list in a C header: `X("move", ZIO_FEATURE_MOVE, "what is lost")`, with or without a number. */
 function wordsOfMacro({ header, macro }) {
   const text = readFileSync(join(packageDirectory, header), "utf8").replaceAll("\\\n", "\n");
   const start = text.indexOf(`#define ${macro}(X)`);
   const end = text.indexOf("\n\n", start);
   if (start < 0 || end < 0) throw new Error(`${header} has no list ${macro}(X)`);
-  const words = [...text.slice(start, end).matchAll(/X\("([^"]+)",\s*\w+,\s*"([^"]+)"\)/g)];
+  const words = [...text.slice(start, end).matchAll(/X\("([^"]+)",\s*\w+,\s*(?:(\d+),\s*)?"([^"]+)"\)/g)];
   if (words.length === 0) throw new Error(`the list ${macro}(X) in ${header} is empty`);
-  return words.map(([, word, meaning]) => ({ word, meaning }));
+  return words.map(([, word, number, meaning]) => ({ word, ...(number && { number: Number(number) }), meaning }));
 }
 
 function sizeBytes(text) {
@@ -41,6 +41,7 @@ function cRow(variable) {
     count: () => [cSize(variable.default), cSize(variable.min), cSize(variable.max)],
     enum: () => [cConstant(variable, variable.default), "0", `${variable.values.length - 1}`],
     list: () => ["0", "0", "0"],
+    numbers: () => ["0", cSize(variable.min), cSize(variable.max)],
     path: () => ["0", "0", "0"],
     flag: () => [variable.default === "yes" ? "1" : "0", "0", "1"],
   }[type]();
@@ -71,8 +72,9 @@ ${variables
   .map(cEnum)
   .join("\n")}
 /* Every setting: X(identifier, "ZIO_NAME", kind, default, min, max) with the kinds SIZE (bytes; the text may end in
- * K, M or G), COUNT, ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), PATH and FLAG (yes or no). A
- * size equal to the default is valid even outside [min, max]. LIST and PATH have no default: 0. */
+ * K, M or G), COUNT, ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), NUMBERS (word=number,
+ * separated by commas), PATH and FLAG (yes or no). A size equal to the default is valid even outside [min, max]. LIST,
+ * NUMBERS and PATH have no default: 0. */
 #define ZIO_CONFIG(X) \\
 ${variables.map(cRow).join(" \\\n")}
 /* clang-format on */
@@ -93,6 +95,7 @@ const propertyType = ({ type, values }) => {
     path: () => "string",
     enum: () => words,
     list: () => `(${words})[]`,
+    numbers: () => `Partial<Record<${words}, number>>`,
     flag: () => "boolean",
   }[type]();
 };
@@ -100,7 +103,7 @@ const propertyType = ({ type, values }) => {
 function typeScriptTable(variables) {
   const rows = variables.map((variable) => {
     const withProperty = { ...variable, property: property(variable) };
-    if (variable.type !== "size" && variable.type !== "count") return withProperty;
+    if (!["size", "count", "numbers"].includes(variable.type)) return withProperty;
     return { ...withProperty, minBytes: Number(sizeBytes(variable.min)), maxBytes: Number(sizeBytes(variable.max)) };
   });
   const properties = variables.map(
@@ -126,12 +129,21 @@ function limits({ type, min, max, values }) {
   if (type === "count") return `number, ${min} to ${max}`;
   if (type === "enum") return `one of ${values.map(({ word }) => `\`${word}\``).join(", ")}`;
   if (type === "flag") return "`yes` or `no`";
+  if (type === "numbers") return `\`word=number\` separated by commas, each ${min} to ${max}`;
   return type === "list" ? "words separated by commas" : type;
 }
 
 const optionOf = ({ option, placeholder }) => (placeholder ? `--${option} <${placeholder}>` : `--${option}`);
 
 function wordTable({ name, values }) {
+  if (values[0].number !== undefined) {
+    return `## ${name}
+
+| word | default | meaning |
+| --- | --- | --- |
+${values.map(({ word, number, meaning }) => `| \`${word}\` | ${number} | ${meaning} |`).join("\n")}
+`;
+  }
   return `## ${name}
 
 | word | meaning |

@@ -18,6 +18,8 @@ export interface Settings {
   logPath?: string | undefined;
   /** `ZIO_DISABLE`: Kernel features to do without, separated by commas. */
   disable?: ("userfaultfd" | "device" | "syscall" | "move" | "procmap-query" | "thread-id" | "poison")[] | undefined;
+  /** `ZIO_COSTS`: What steps cost on this machine, in nanoseconds: `word=number`, separated by commas; what is not named has its default. `zio run` sets it to what `zio calibrate` measured. */
+  costs?: Partial<Record<"copy" | "copy-large" | "elide" | "input" | "overwrite" | "fault" | "page", number>> | undefined;
   /** `ZIO_SECCOMP`: How many seccomp filters, there when a program starts, are known to let zIO work; under any other number it stays off. `zio run` tries it out and sets it. */
   seccompFilters?: number | undefined;
 }
@@ -149,6 +151,57 @@ export const configTable = [
       }
     ],
     "property": "disable"
+  },
+  {
+    "name": "ZIO_COSTS",
+    "identifier": "costs",
+    "option": "costs",
+    "type": "numbers",
+    "placeholder": "list",
+    "default": "",
+    "min": "0",
+    "max": "10000000",
+    "meaning": "What steps cost on this machine, in nanoseconds: `word=number`, separated by commas; what is not named has its default. `zio run` sets it to what `zio calibrate` measured.",
+    "values": [
+      {
+        "word": "copy",
+        "number": 2600,
+        "meaning": "memcpy of 64 KiB, in a copy of less than 256 KiB"
+      },
+      {
+        "word": "copy-large",
+        "number": 5400,
+        "meaning": "memcpy of 64 KiB, in a larger copy"
+      },
+      {
+        "word": "elide",
+        "number": 3000,
+        "meaning": "making the views of a copy"
+      },
+      {
+        "word": "input",
+        "number": 6000,
+        "meaning": "redirecting an input, publishing its views and presenting them"
+      },
+      {
+        "word": "overwrite",
+        "number": 500,
+        "meaning": "an input that went to the bytes of the last"
+      },
+      {
+        "word": "fault",
+        "number": 8000,
+        "meaning": "a fault on a view"
+      },
+      {
+        "word": "page",
+        "number": 1000,
+        "meaning": "each page that a fault fills"
+      }
+    ],
+    "property": "costs",
+    "minBytes": 0,
+    "maxBytes": 10000000
   },
   {
     "name": "ZIO_SECCOMP",

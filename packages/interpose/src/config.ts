@@ -11,7 +11,7 @@ export interface ConfigVariable {
   readonly property: keyof Settings;
   /** The option of `zio run`, without its dashes. */
   readonly option: string;
-  readonly type: "enum" | "size" | "count" | "path" | "list" | "flag";
+  readonly type: "enum" | "size" | "count" | "path" | "list" | "numbers" | "flag";
   /** Absent: the option stands alone, and says the opposite of the default. */
   readonly placeholder?: string;
   /** Empty: unset. */
@@ -19,7 +19,7 @@ export interface ConfigVariable {
   readonly meaning: string;
   /** Where the option takes something else than the variable. */
   readonly optionMeaning?: string;
-  readonly values?: readonly { readonly word: string; readonly meaning: string }[];
+  readonly values?: readonly { readonly word: string; readonly number?: number; readonly meaning: string }[];
   readonly min?: string;
   readonly max?: string;
   readonly minBytes?: number;
@@ -56,6 +56,9 @@ export function describeValues(variable: ConfigVariable): string {
   const words = variable.values?.map(({ word }) => word).join(", ");
   if (variable.type === "enum") return `one of ${words}`;
   if (variable.type === "list") return `a list, separated by commas, of ${words}`;
+  if (variable.type === "numbers") {
+    return `word=number, separated by commas, each from ${variable.min} to ${variable.max}, with the words ${words}`;
+  }
   if (variable.type === "count") return `a number from ${variable.min} to ${variable.max}`;
   if (variable.type === "size") return `a size from ${variable.min} to ${variable.max} (K, M and G are binary)`;
   return variable.type === "flag" ? "yes or no" : "a path";
@@ -66,6 +69,12 @@ export function problemWithValue(variable: ConfigVariable, text: string): string
   const words = variable.values?.map(({ word }) => word) ?? [];
   const good = {
     enum: () => words.includes(text),
+    numbers: () =>
+      text === "" ||
+      text.split(",").every((part) => {
+        const [, word = "", digits] = /^([a-z-]+)=(\d{1,9})$/.exec(part) ?? [];
+        return words.includes(word) && Number(digits) <= (variable.maxBytes ?? Number.MAX_SAFE_INTEGER);
+      }),
     list: () => text === "" || text.split(",").every((word) => words.includes(word)),
     count: () => /^\d{1,9}$/.test(text) && Number(text) <= (variable.maxBytes ?? Number.MAX_SAFE_INTEGER),
     path: () => text !== "" && !text.includes("\0"),

@@ -15,6 +15,10 @@ export interface EnvironmentOptions extends Settings {
 function textOf(value: NonNullable<Settings[keyof Settings]>): string {
   if (Array.isArray(value)) return value.join(",");
   if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "object")
+    return Object.entries(value)
+      .map(([word, number]) => `${word}=${number}`)
+      .join(",");
   return typeof value === "number" ? formatSize(value) : value;
 }
 

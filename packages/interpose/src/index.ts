@@ -2,6 +2,17 @@ import { platformProblem } from "@zio/core";
 import { native } from "./load-native.js";
 
 export {
+  type Cost,
+  type Costs,
+  calibrate,
+  costsFor,
+  costsOfThisMachine,
+  costsPath,
+  defaultCosts,
+  keepCosts,
+  keptCosts,
+} from "./calibrate.js";
+export {
   type ConfigVariable,
   configVariable,
   describeValues,

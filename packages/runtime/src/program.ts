@@ -1,5 +1,6 @@
 // The command line of `zio`: its subcommands, and how their mistakes are told.
 import { Command } from "commander";
+import { calibrateCommand } from "./commands/calibrate.js";
 import { demoCommand } from "./commands/demo.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { envCommand } from "./commands/env.js";
@@ -24,7 +25,7 @@ export async function createProgram(words: readonly string[]): Promise<Command> 
     .enablePositionalOptions();
   const run = runCommand();
   run.action(() => runAsParent(typedRun(run)));
-  const commands = [run, doctorCommand(), statsCommand(), envCommand(), demoCommand()];
+  const commands = [run, doctorCommand(), statsCommand(), envCommand(), calibrateCommand(), demoCommand()];
   for (const packaged of packagedCommands) {
     const wanted = words.find((word) => !word.startsWith("-")) === packaged.name;
     commands.push(wanted ? await loadPackagedCommand(packaged) : describePackagedCommand(packaged));

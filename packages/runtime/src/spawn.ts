@@ -5,7 +5,7 @@ import { rmSync } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { platformProblem, ZioError } from "@zio/core";
-import { environment, type Settings, settingVariables } from "@zio/interpose";
+import { costsFor, environment, type Settings, settingVariables } from "@zio/interpose";
 import { makeRunDirectory } from "./stats/directory.js";
 import { type RunRecord, readRunRecord } from "./stats/record.js";
 import { inspectTarget } from "./target/inspect-target.js";
@@ -95,7 +95,8 @@ export function spawn(command: string, args: readonly string[] = [], options: Zi
   const { zio = {}, sampleIntervalMs = 1000, ...spawnOptions } = options;
   const env = spawnOptions.env ?? process.env;
   const problem = problemWith(command, options, env);
-  const settings = problem === undefined ? environment({ ...zio, base: env }) : settingVariables(zio);
+  const settings =
+    problem === undefined ? environment({ costs: costsFor(zio, env), ...zio, base: env }) : settingVariables(zio);
   const directory = makeRunDirectory();
   const stats = new RunningStats(problem, directory, sampleIntervalMs);
   const childEnv = problem === undefined ? { ...env, ...settings, ZIO_STATS: directory } : env;

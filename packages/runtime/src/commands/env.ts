@@ -3,6 +3,7 @@ import { type ConfigVariable, configTable, libraryPath, preloadablePath } from "
 import { Command, Option } from "commander";
 import { CommandError, exitStatus } from "../exit-status.js";
 import { answer, say } from "../messages.js";
+import { tellCosts } from "../run/costs.js";
 import { EnvironmentBytes } from "../run/environment-bytes.js";
 import { applySettings, type OptionTexts } from "../run/settings.js";
 import { addSettingOptions, optionTexts } from "./setting-options.js";
@@ -35,6 +36,7 @@ export function settleVariables(options: OptionTexts): { variables: VariableList
   const lines = applySettings(environment, options);
   const filters = allowedSeccompFilters();
   if (filters && options.ZIO_SECCOMP === undefined) environment.set("ZIO_SECCOMP", String(filters));
+  tellCosts(environment);
   const variables: VariableList = { set: { LD_PRELOAD: preloadablePath(libraryPath()) }, unset: [] };
   for (const variable of configTable as readonly ConfigVariable[]) {
     const text = environment.text(variable.name);

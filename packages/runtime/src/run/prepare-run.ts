@@ -13,6 +13,7 @@ import { CommandError, exitStatus } from "../exit-status.js";
 import { makeRunDirectory } from "../stats/directory.js";
 import { inspectTarget } from "../target/inspect-target.js";
 import { resolveCommand } from "../target/resolve-command.js";
+import { tellCosts } from "./costs.js";
 import type { EnvironmentBytes } from "./environment-bytes.js";
 import type { LaunchPlan } from "./launch-plan.js";
 import { applySettings, type OptionTexts, problemWithFile } from "./settings.js";
@@ -100,6 +101,7 @@ function addLibrary(path: Buffer, environment: EnvironmentBytes, request: RunReq
   const problem = reasonToRunPlain(environment, request.pid);
   if (problem) return [...lines, `${problem.reason}, so the command runs unchanged; ${problem.fix}`];
   allowFilters(environment, request.options);
+  tellCosts(environment);
   return lines;
 }
 

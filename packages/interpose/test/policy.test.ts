@@ -1,0 +1,39 @@
+// `learn` reckons with the costs that it is told.
+import { capabilities } from "@zio/fault-handler";
+import { beforeEach, expect, test } from "vitest";
+import { countersAfter, messageBytes } from "./support/echo-counters.js";
+
+const messages = 100;
+
+beforeEach((ctx) => {
+  const found = capabilities();
+  if (!found.available) ctx.skip(`userfaultfd is unavailable: ${found.reason}`);
+});
+
+test("where the book-keeping costs nothing, every input is redirected and every copy elided", async () => {
+  const counters = await countersAfter(messages, 1, { costs: { input: 0, elide: 0, overwrite: 0, fault: 0, page: 0 } });
+  expect(counters["fallbacks.backed-off"]).toBe(0);
+  expect(counters.elidedBytes).toBeGreaterThan((messages - 2) * messageBytes);
+});
+
+test("where redirecting costs more than the copies, a site is left alone at once", async () => {
+  const counters = await countersAfter(messages, 1, { costs: { input: 10_000_000 } });
+  expect(counters["fallbacks.backed-off"]).toBeGreaterThan(messages / 2);
+  expect(counters.redirectedBytes).toBeLessThan(20 * messageBytes);
+});
+
+test("what one copy does not pay for, twelve do", async () => {
+  const dear = { elide: 60_000, input: 20_000 };
+  const [few, many] = [
+    await countersAfter(messages, 1, { costs: dear }),
+    await countersAfter(messages, 12, { costs: { ...dear, elide: 1000 } }),
+  ];
+  expect(few["fallbacks.backed-off"]).toBeGreaterThan(messages / 2);
+  expect(many["fallbacks.backed-off"]).toBe(0);
+});
+
+test("one bad word, and all costs are the defaults", async () => {
+  const counters = await countersAfter(messages, 4, {}, { ZIO_COSTS: "input=10000000,inputs=1" });
+  expect(counters["fallbacks.backed-off"]).toBe(0);
+  expect(counters.elidedBytes).toBeGreaterThan(4 * (messages - 2) * messageBytes);
+});
