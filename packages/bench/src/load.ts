@@ -46,7 +46,9 @@ export interface LoadOptions {
   environment?: NodeJS.ProcessEnv;
   cwd?: string;
   /** Further options of zio-load-client. */
-  load: readonly unknown[];
+  load?: readonly unknown[];
+  /** The command of another client, which prints the same. */
+  client?(port: number, serverPid: number): readonly unknown[];
   verify: "all" | "sample";
   seed: number;
   cpus: CpuPair | undefined;
@@ -68,11 +70,11 @@ async function startedServer(run: SampleRun, options: LoadOptions): Promise<[Pro
 export function loadSample(contender: Contender, options: LoadOptions): Promise<Observation> {
   return sampleRun(contender, options.timeoutMs ?? 120_000, async (run) => {
     const [server, port] = await startedServer(run, options);
-    const client = run.startClient(programPath("zio-load-client"), [
-      ...["--port", port, "--server-pids", server.pid, "--verify", options.verify, "--seed", options.seed],
-      ...options.load,
-      ...(options.cpus ? ["--cpu", options.cpus.client] : []),
-    ]);
+    const command = options.client?.(port, server.pid) ?? [
+      ...[programPath("zio-load-client"), "--port", port, "--server-pids", server.pid],
+      ...["--verify", options.verify, "--seed", options.seed, ...(options.load ?? [])],
+    ];
+    const client = run.startClient(...pinned(options.cpus?.client, command));
     const report = await client.report<LoadReport>().catch(async (error: unknown) => {
       const { stderr } = await client.ended;
       if (!stderr.includes("wrong data")) throw error;

@@ -6,6 +6,7 @@ import { type ApisOptions, type ApisRecord, apis } from "./workloads/apis.js";
 import { type CopiesOptions, type CopiesRecord, copies } from "./workloads/copies.js";
 import { type FaultsOptions, type FaultsRecord, faults } from "./workloads/faults.js";
 import { type ForwardOptions, type ForwardRecord, nodeForward, pythonForward } from "./workloads/forward.js";
+import { type GrpcOptions, type GrpcRecord, grpc } from "./workloads/grpc.js";
 import { type MemoryOptions, type MemoryRecord, memory } from "./workloads/memory.js";
 import { type PrimitivesOptions, type PrimitivesRecord, primitives } from "./workloads/primitives.js";
 import { type RedisOptions, type RedisRecord, redis } from "./workloads/redis.js";
@@ -28,6 +29,7 @@ export interface WorkloadTypes {
   apis: { options: ApisOptions; record: ApisRecord };
   python: { options: ForwardOptions; record: ForwardRecord };
   node: { options: ForwardOptions; record: ForwardRecord };
+  grpc: { options: GrpcOptions; record: GrpcRecord };
   startup: { options: StartupOptions; record: StartupRecord };
   primitives: { options: PrimitivesOptions; record: PrimitivesRecord };
 }
@@ -48,6 +50,7 @@ export const workloads: readonly Workload<any>[] = [
   apis,
   pythonForward,
   nodeForward,
+  grpc,
   primitives,
 ];
 

@@ -83,3 +83,13 @@ test("a file is served in every way that the kernel has", async (context) => {
     expect(cell.samples.every(({ values }) => values.operations === 20)).toBe(true);
   }
 });
+
+// The first run compiles, which takes a while.
+test("a gRPC server echoes every byte, and is compared with itself without copies", async (context) => {
+  const record = await orMissing(context, run("grpc", { ...few, messages: 20 }));
+  expect(record.contenders.map(({ name }) => name)).toEqual(["plain", "zio", "no copies"]);
+  expect(zioSample(record.cells[0]!)).toMatchObject({ operations: 20, preparedOperations: 4 });
+  expect(zioSample(record.cells[0]!).counters?.elidedBytes).toBeGreaterThan(20 * (256 << 10));
+  expect(record.cells[0]!.verified).toContain("zio");
+  expect(record.targets).toHaveLength(1);
+}, 400_000);

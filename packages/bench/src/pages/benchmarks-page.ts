@@ -22,7 +22,7 @@ const limits: Record<string, string> = {
   apis: "sendfile and splice pass pages on by reference; a read copies out of the page cache even into an origin.",
   python:
     "Each buffer is a fresh block of the allocator, so its pages fault whether or not bytes are copied into them.",
-  node: "V8 copies small parts itself and keeps buffers until a collection.",
+  grpc: "What its copies cost is in the contender without them; no more can be saved.",
 };
 
 function digits(value: number): string {

@@ -29,7 +29,7 @@ type SmallServer = (typeof servers)[number];
 const programs: Record<SmallServer, [program: string, debianPackage: string]> = {
   redis: ["redis-server", "redis-server"],
   memcached: ["memcached", "memcached"],
-  nginx: ["nginx", "nginx-light"],
+  nginx: ["nginx", "nginx"],
 };
 
 const fileBytes = 1024;
@@ -75,10 +75,10 @@ function configure(command: Command): Command {
 function nginxConfiguration(directory: string, port: number): string {
   const places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
   return [
-    `daemon off; master_process off; pid ${directory}/pid; error_log /dev/null;`,
+    `daemon off; master_process off; pid "${directory}/pid"; error_log /dev/null;`,
     "events { }",
-    `http { access_log off; keepalive_requests 1000000; ${places.map((name) => `${name}_temp_path ${directory};`).join(" ")}`,
-    `server { listen 127.0.0.1:${port}; root ${directory}; } }`,
+    `http { access_log off; keepalive_requests 1000000; ${places.map((name) => `${name}_temp_path "${directory}";`).join(" ")}`,
+    `server { listen 127.0.0.1:${port}; root "${directory}"; } }`,
   ].join("\n");
 }
 
