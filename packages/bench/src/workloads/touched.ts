@@ -79,7 +79,8 @@ function settingsOf(options: TouchedOptions): EchoSettings[] {
   for (const messageBytes of options.messageBytes) {
     const most = Math.round(sampleBytes / messageBytes);
     const usual = Math.max(messageBounds.least, Math.min(messageBounds.most, most));
-    const common = { copies: options.copies, messageBytes, messages: options.messages ?? usual };
+    const messages = options.messages ?? usual;
+    const common = { copies: options.copies, messageBytes, messages, warmup: Math.min(options.warmup, messages) };
     if (options.touchedPercent.includes(0)) settings.push(common);
     for (const touchedPercent of options.touchedPercent.filter((percent) => percent > 0))
       for (const touchMode of modes)
