@@ -15,10 +15,10 @@ const progress = (text) => process.stderr.write(`zio: packages: ${text}\n`);
 const { env, dispose } = childEnvironment();
 const base = mkdtempSync(join(tmpdir(), "zio-packages-"));
 
-function run(command, args, cwd) {
+function run(command, args, cwd, variables = {}) {
   const child = spawnSync(command, args, {
     cwd,
-    env,
+    env: { ...env, ...variables },
     encoding: "utf8",
     maxBuffer: 1 << 28,
     stdio: ["ignore", "pipe", "pipe"],
@@ -34,7 +34,7 @@ function installFromSource(names, tarballs) {
   mkdirSync(project);
   writeFileSync(join(project, "package.json"), '{ "private": true }\n');
   const install = ["install", "--no-audit", "--no-fund", "--loglevel=error", "--foreground-scripts"];
-  run("npm", [...install, "--build-from-source", ...tarballs], project);
+  run("npm", [...install, ...tarballs], project, { npm_config_build_from_source: "true" });
   for (const name of ["core", "fault-handler", "interpose"]) {
     const built = join(project, "node_modules/@zio", name, "build/Release");
     if (!existsSync(built)) throw new Error(`@zio/${name} did not compile`);

@@ -50,22 +50,18 @@ function run(command, args, options = {}) {
   );
 }
 
-/** Packs and publishes every package; returns their names. */
+/** Publishes every package as a release does; returns their names. */
 function publishAll(registry) {
   const userconfig = join(base, "publish.npmrc");
   writeFileSync(userconfig, `registry=${registry.url}\n${registry.url.replace("http:", "")}:_authToken=nobody\n`);
-  return readdirSync(join(root, "packages")).map((directory) => {
-    const path = join(root, "packages", directory);
-    const { name } = JSON.parse(readFileSync(join(path, "package.json"), "utf8"));
-    const tarballs = join(base, "tarballs", directory);
-    run("pnpm", ["pack", "--pack-destination", tarballs], { cwd: path, env });
-    const [tarball] = readdirSync(tarballs);
-    run("npm", ["publish", join(tarballs, tarball), "--access", "public", "--userconfig", userconfig], {
-      cwd: base,
-      env,
-    });
-    return name;
+  const variables = { ...env, npm_config_registry: registry.url, npm_config_userconfig: userconfig };
+  const words = [join(root, "scripts/changesets.mjs"), "publish", "--no-git-tag"];
+  run(process.execPath, words, { cwd: root, env: variables });
+  const names = readdirSync(join(root, "packages")).map((directory) => {
+    return JSON.parse(readFileSync(join(root, "packages", directory, "package.json"), "utf8")).name;
   });
+  for (const name of names) run("npm", ["view", name, "version"], { cwd: base, env: variables });
+  return names;
 }
 
 /** Files below a directory whose path names one of our packages, caches of package managers apart. */

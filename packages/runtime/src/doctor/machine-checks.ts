@@ -47,7 +47,7 @@ export function isReadableByAll(path: string): boolean {
 
 function checkLibrary(): Check {
   const [id, title] = ["library", "libzio.so"];
-  const setUp = "run `npm run setup` in the checkout";
+  const setUp = "run `npm rebuild @zio/interpose`, or `npm run setup` in a checkout";
   try {
     const path = realpathSync(libraryPath());
     if (!launcherPath()) return { id, title, state: "missing", reason: "zio-launch is not built", fix: setUp };
