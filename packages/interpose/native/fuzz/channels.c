@@ -80,7 +80,7 @@ int fuzz_file(struct context *context) {
     byte piece[SMALL];
     for (size_t at = 0; at < FILE_BYTES; at += SMALL) {
         fuzz_stream_fill(piece, SMALL, context->stream + 1000, at);
-        if (FUZZ_DIRECT(SYS_pwrite64, context->file, piece, SMALL, at) != SMALL)
+        if (DIRECT(SYS_pwrite64, context->file, piece, SMALL, at) != SMALL)
             fuzz_die("pwrite");
     }
     return context->file;
@@ -104,7 +104,7 @@ void fuzz_supply(struct context *context, int out, size_t n) {
         size_t part = n - done < SMALL ? n - done : SMALL;
         fuzz_stream_fill(piece, part, context->stream, context->position);
         for (size_t sent = 0; sent < part;) {
-            long got = FUZZ_DIRECT(SYS_write, out, piece + sent, part - sent);
+            long got = DIRECT(SYS_write, out, piece + sent, part - sent);
             if (got < 0 && errno != EINTR)
                 fuzz_die("supply");
             sent += got > 0 ? (size_t)got : 0;
@@ -120,7 +120,7 @@ uint64_t fuzz_drain(int in, size_t n, uint64_t hash) {
         /* Whole pieces, because the hash depends on where they begin. */
         size_t part = n < SMALL ? n : SMALL, have = 0;
         while (have < part) {
-            long got = FUZZ_DIRECT(SYS_read, in, piece + have, part - have);
+            long got = DIRECT(SYS_read, in, piece + have, part - have);
             if (got == 0 || (got < 0 && errno != EINTR))
                 fuzz_die("drain");
             have += got > 0 ? (size_t)got : 0;

@@ -49,7 +49,7 @@ static void do_pread(struct context *context, const long *a) {
         n = syscall(SYS_pread64, fd, r.at, r.n, from);
         break;
     case 6:
-        n = FUZZ_DIRECT(SYS_pread64, fd, r.at, r.n, from);
+        n = DIRECT(SYS_pread64, fd, r.at, r.n, from);
         break;
     default:
         n = __pread_chk(fd, r.at, r.n, from, r.n);
@@ -90,13 +90,13 @@ static void do_pwrite(struct context *context, const long *a) {
         n = syscall(SYS_pwrite64, fd, r.at, r.n, to);
         break;
     default:
-        n = FUZZ_DIRECT(SYS_pwrite64, fd, r.at, r.n, to);
+        n = DIRECT(SYS_pwrite64, fd, r.at, r.n, to);
     }
     byte piece[SMALL];
     uint64_t hash = FUZZ_HASH_START;
     for (size_t done = 0; done < r.n; done += SMALL) {
         size_t part = r.n - done < SMALL ? r.n - done : SMALL;
-        if (FUZZ_DIRECT(SYS_pread64, fd, piece, part, to + (off_t)done) != (long)part)
+        if (DIRECT(SYS_pread64, fd, piece, part, to + (off_t)done) != (long)part)
             fuzz_die("pread");
         hash = fuzz_hash(hash, piece, part);
     }

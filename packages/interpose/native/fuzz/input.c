@@ -44,10 +44,10 @@ static ssize_t take(int fd, bool is_pipe, long way, byte *at, size_t n, byte *mo
     case 3:
         return syscall(SYS_read, fd, at, n);
     case 4:
-        return FUZZ_DIRECT(SYS_read, fd, at, n);
+        return DIRECT(SYS_read, fd, at, n);
     case 5:
         vectors(v, at, n, 2, NULL, 0);
-        return FUZZ_DIRECT(SYS_readv, fd, v, 2);
+        return DIRECT(SYS_readv, fd, v, 2);
     case 6:
         return recvfrom(fd, at, n, 0, NULL, NULL);
     case 7:
@@ -58,7 +58,7 @@ static ssize_t take(int fd, bool is_pipe, long way, byte *at, size_t n, byte *mo
         messages[0] = (struct mmsghdr){.msg_hdr = message};
         return recvmmsg(fd, messages, 1, 0, NULL) == 1 ? (ssize_t)messages[0].msg_len : -1;
     case 9:
-        return FUZZ_DIRECT(SYS_recvfrom, fd, at, n, 0, 0, 0);
+        return DIRECT(SYS_recvfrom, fd, at, n, 0, 0, 0);
     case 10:
         return __recv_chk(fd, at, n, n, 0);
     case 11: /* looked at first */
@@ -155,7 +155,7 @@ static void do_packet(struct context *context, const long *a) {
     size_t size = 1 + (size_t)a[3] % sizeof packet;
     fuzz_stream_fill(packet, size, context->stream, context->position);
     context->position += size;
-    if (FUZZ_DIRECT(SYS_write, context->packets.out, packet, size) != (long)size)
+    if (DIRECT(SYS_write, context->packets.out, packet, size) != (long)size)
         fuzz_die("packet");
     struct iovec v[3];
     struct msghdr message = {.msg_iov = v};

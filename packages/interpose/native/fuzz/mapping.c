@@ -12,7 +12,7 @@ static long advise(byte *at, size_t n, int advice, long way) {
         return madvise(at, n, advice);
     if (way % WAYS_TO_CALL == BY_SYSCALL)
         return syscall(SYS_madvise, at, n, advice);
-    return FUZZ_DIRECT(SYS_madvise, at, n, advice);
+    return DIRECT(SYS_madvise, at, n, advice);
 }
 
 /* madvise SLOT OFFSET LENGTH ADVICE WAY. Only advice whose effect is certain. */
@@ -44,7 +44,7 @@ static void do_remap(struct context *context, const long *a) {
         else if (way == BY_SYSCALL)
             syscall(SYS_munmap, r.at, r.n);
         else
-            FUZZ_DIRECT(SYS_munmap, r.at, r.n);
+            DIRECT(SYS_munmap, r.at, r.n);
     }
     int protection = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     void *at;
@@ -53,7 +53,7 @@ static void do_remap(struct context *context, const long *a) {
     else if (way == BY_SYSCALL)
         at = (void *)syscall(SYS_mmap, r.at, r.n, protection, flags, -1, 0L);
     else
-        at = (void *)FUZZ_DIRECT(SYS_mmap, r.at, r.n, protection, flags, -1, 0);
+        at = (void *)DIRECT(SYS_mmap, r.at, r.n, protection, flags, -1, 0);
     fuzz_say(context, " %d", at == r.at);
 }
 
@@ -62,7 +62,7 @@ static void *move(void *at, size_t old, size_t n, int flags, void *to, long way)
         return mremap(at, old, n, flags, to);
     if (way % WAYS_TO_CALL == BY_SYSCALL)
         return (void *)syscall(SYS_mremap, at, old, n, flags, to);
-    return (void *)FUZZ_DIRECT(SYS_mremap, at, old, n, flags, to);
+    return (void *)DIRECT(SYS_mremap, at, old, n, flags, to);
 }
 
 /* mremap SLOT SIZE HOW WAY SLOT2: HOW 0 may move, 1 to a fixed place, 2 leaves the old range

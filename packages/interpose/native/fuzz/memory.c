@@ -50,7 +50,7 @@ static void end(struct slot *slot, long way) {
         else if (way % WAYS_TO_CALL == BY_SYSCALL)
             syscall(SYS_munmap, slot->at, n);
         else
-            FUZZ_DIRECT(SYS_munmap, slot->at, n);
+            DIRECT(SYS_munmap, slot->at, n);
     }
     *slot = (struct slot){NULL, 0, EMPTY};
 }
@@ -124,8 +124,8 @@ static void do_mmap(struct context *context, const long *a) {
         close(fd);
         break;
     case 4:
-        slot->at = (byte *)FUZZ_DIRECT(SYS_mmap, 0, slot->n, PROT_READ | PROT_WRITE,
-                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        slot->at = (byte *)DIRECT(SYS_mmap, 0, slot->n, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if ((void *)slot->at == MAP_FAILED)
             fuzz_die("mmap");
         break;

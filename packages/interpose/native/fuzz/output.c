@@ -18,7 +18,7 @@ static ssize_t put(int fd, bool is_pipe, long way, struct iovec *v, int count) {
         case 0:
             return writev(fd, v, count);
         case 1:
-            return FUZZ_DIRECT(SYS_writev, fd, v, count);
+            return DIRECT(SYS_writev, fd, v, count);
         case 2:
             return sendmsg(fd, &message, MSG_NOSIGNAL);
         default:
@@ -32,13 +32,13 @@ static ssize_t put(int fd, bool is_pipe, long way, struct iovec *v, int count) {
     case 2:
         return syscall(SYS_write, fd, v->iov_base, v->iov_len);
     case 3:
-        return FUZZ_DIRECT(SYS_write, fd, v->iov_base, v->iov_len);
+        return DIRECT(SYS_write, fd, v->iov_base, v->iov_len);
     case 4:
         return send(fd, v->iov_base, v->iov_len, MSG_NOSIGNAL);
     case 5:
         return sendto(fd, v->iov_base, v->iov_len, 0, NULL, 0);
     case 6:
-        return FUZZ_DIRECT(SYS_sendto, fd, v->iov_base, v->iov_len, 0, 0, 0);
+        return DIRECT(SYS_sendto, fd, v->iov_base, v->iov_len, 0, 0, 0);
     case 7:
         return sendmsg(fd, &message, 0);
     default:
@@ -150,7 +150,7 @@ static void do_post(struct context *context, const long *a) {
         return;
     struct iovec v[2] = {{r.at, r.n / 2}, {r.at + r.n / 2, r.n - r.n / 2}};
     ssize_t sent = put(context->packets.out, false, a[3], v, 2);
-    long got = FUZZ_DIRECT(SYS_read, context->packets.in, packet, sizeof packet);
+    long got = DIRECT(SYS_read, context->packets.in, packet, sizeof packet);
     fuzz_say(context, " %zd %ld %016llx", sent, got,
              (unsigned long long)fuzz_hash(FUZZ_HASH_START, packet, got > 0 ? (size_t)got : 0));
 }
