@@ -34,6 +34,10 @@ void zio__settings_read(struct zio__settings *settings);
 /* Finds out what was left to zIO. */
 void zio__settings_complete(struct zio__settings *settings);
 
+/* Reads what fits of a file such as those of /proc and ends it by a zero. Returns its length: 0 where
+ * there is no file. */
+size_t zio__read_small_file(const char *path, char *text, size_t room);
+
 /* A quarter of what the cgroup allows or the machine has, in bytes. */
 uint64_t zio__default_memory_limit(void);
 

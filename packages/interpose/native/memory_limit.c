@@ -1,29 +1,19 @@
 /* What memory there is for a process: the machine's, or what its cgroup and those above allow. */
 #include "instance.h"
 
-#include <fcntl.h>
 #include <zio/syscall.h>
 
 enum { PATH_BYTES = 4096 };
-
-static long read_file(const char *path, char *text, size_t room) {
-    long fd = zio_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    long length = zio_syscall(SYS_read, fd, text, room - 1);
-    zio_syscall(SYS_close, fd);
-    text[length > 0 ? length : 0] = 0;
-    return length > 0 ? length : 0;
-}
 
 /* The number in a file such as memory.max; UINT64_MAX: it has none ("max"), or there is no file. */
 static uint64_t read_limit(const char *path) {
     char text[32];
     uint64_t value = 0;
-    if (read_file(path, text, sizeof text) == 0 || text[0] < '0' || text[0] > '9')
+    if (zio__read_small_file(path, text, sizeof text) == 0 || text[0] < '0' || text[0] > '9')
         return UINT64_MAX;
     for (const char *digit = text; *digit >= '0' && *digit <= '9'; digit++)
-        value = value > UINT64_MAX / 10 - 10 ? UINT64_MAX / 2 : value * 10 + (uint64_t)(*digit - '0');
+        value =
+            value > UINT64_MAX / 10 - 10 ? UINT64_MAX / 2 : value * 10 + (uint64_t)(*digit - '0');
     return value;
 }
 
@@ -97,7 +87,7 @@ static uint64_t limit_of_line(const char *line, size_t length) {
 static uint64_t cgroup_limit(void) {
     char text[PATH_BYTES];
     uint64_t least = UINT64_MAX;
-    size_t end, length = (size_t)read_file("/proc/self/cgroup", text, sizeof text);
+    size_t end, length = zio__read_small_file("/proc/self/cgroup", text, sizeof text);
     for (size_t start = 0; start < length; start = end + 1) {
         for (end = start; end < length && text[end] != '\n';)
             end++;

@@ -1,7 +1,7 @@
 /* The counters page of this process: zio/stats.h describes it. With ZIO_STATS a file in that
  * directory that stays after exit; otherwise one in a private directory of the user under
- * /dev/shm that goes with the process. A forked child that can have none (another user, another root
- * directory) counts on its parent's; without any the counters are private memory. */
+ * /dev/shm that goes with the process. A forked child that can have none (another user, another
+ * root directory) counts on its parent's; without any the counters are private memory. */
 #include "instance.h"
 
 #include <fcntl.h>
@@ -39,20 +39,10 @@ static size_t put_number(char *to, size_t at, size_t room, uint64_t number) {
     return at;
 }
 
-static long read_file(const char *path, char *text, size_t room) {
-    long fd = zio_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    long length = zio_syscall(SYS_read, fd, text, room - 1);
-    zio_syscall(SYS_close, fd);
-    text[length > 0 ? length : 0] = 0;
-    return length > 0 ? length : 0;
-}
-
 /* Field 22 of /proc/self/stat, counted after the command's closing bracket. */
 static uint64_t start_ticks(void) {
     char text[1024];
-    long length = read_file("/proc/self/stat", text, sizeof text), at = length;
+    size_t length = zio__read_small_file("/proc/self/stat", text, sizeof text), at = length;
     while (at > 0 && text[at] != ')')
         at--;
     for (int field = 2; at < length && field < 22; at++)
@@ -154,10 +144,10 @@ void zio__stats_open(void) {
     put_text(page->policy, 0, sizeof page->policy, policies[zio__settings.policy]);
     put_text(page->state, 0, sizeof page->state, "idle");
     char command[64];
-    long length = read_file("/proc/self/comm", command, sizeof command);
+    size_t length = zio__read_small_file("/proc/self/comm", command, sizeof command);
     if (length > 0)
         command[length - 1] = 0;
-    put_text(page->command, 0, sizeof page->command, length > 0 ? command : "");
+    put_text(page->command, 0, sizeof page->command, command);
     struct zio_stats_counter *counters = (void *)((char *)page + HEADER_BYTES);
     describe(counters);
     zio_tracker_set_counters(&zio__tracker, counters);
