@@ -1,37 +1,19 @@
-/* Making views: publishing input, and copying views instead of bytes. What cannot be a
- * view (a page only partly covered, or one that refuses eviction) is noted and copied after
- * the section, because program memory is not touched inside it. */
-#include "tracker_internal.h"
-
-enum { HOLES_MAX_BYTES = 64 << 10, OVERLAP_ATTEMPTS = 3 };
-
-struct deferred_copy {
-    uint64_t to, from, length; /* from 0: zeros */
-};
-
-struct pass {
-    struct zio_tracker *tracker;
-    struct zio__section section;
-    bool sharing; /* the bytes are shown elsewhere too */
-    struct zio_tracker_holds holds;
-    int refusals;
-    int count, deferred_count;
-    uint64_t placed;                        /* bytes that became views */
-    struct zio_view views[ZIO__PASS_VIEWS]; /* start: where the bytes shall appear */
-    struct deferred_copy deferred[ZIO__PASS_DEFERRED];
-};
+/* Making views: publishing input, and copying views instead of bytes (tracker_overlap.c: where the
+ * ranges overlap). What cannot be a view (a page only partly covered, or one that refuses eviction)
+ * is noted and copied after the section, because program memory is not touched inside it. */
+#include "tracker_pass.h"
 
 /* ZIO__PASS_DEFERRED cannot be exceeded: a pass sees at most ZIO__PASS_VIEWS views, and
  * each adds a hole before it and at most two edges and its share of the refused pages. */
-static void defer(struct pass *pass, uint64_t to, uint64_t from, uint64_t length) {
+static void defer(struct zio__pass *pass, uint64_t to, uint64_t from, uint64_t length) {
     if (pass->deferred_count > 0) {
-        struct deferred_copy *last = &pass->deferred[pass->deferred_count - 1];
+        struct zio__deferred_copy *last = &pass->deferred[pass->deferred_count - 1];
         if (last->to + last->length == to && from != 0 && last->from + last->length == from) {
             last->length += length;
             return;
         }
     }
-    pass->deferred[pass->deferred_count++] = (struct deferred_copy){to, from, length};
+    pass->deferred[pass->deferred_count++] = (struct zio__deferred_copy){to, from, length};
 }
 
 static uint64_t bytes_of(const struct zio_view *view, uint64_t at) {
@@ -40,7 +22,7 @@ static uint64_t bytes_of(const struct zio_view *view, uint64_t at) {
                : 0;
 }
 
-static void pass_init(struct pass *pass, struct zio_tracker *tracker, bool sharing) {
+void zio__pass_init(struct zio__pass *pass, struct zio_tracker *tracker, bool sharing) {
     pass->tracker = tracker;
     pass->sharing = sharing;
     pass->holds = (struct zio_tracker_holds){0};
@@ -51,7 +33,8 @@ static void pass_init(struct pass *pass, struct zio_tracker *tracker, bool shari
 
 /* Bytes [start, end) of the run in pass->views[first..last) as views; what the tree has no
  * room for is deferred. The pages are missing. */
-static void insert_views(struct pass *pass, int first, int last, uint64_t start, uint64_t end) {
+static void insert_views(struct zio__pass *pass, int first, int last, uint64_t start,
+                         uint64_t end) {
     for (int i = first; i < last; i++) {
         const struct zio_view *view = &pass->views[i];
         uint64_t from = zio__max(start, view->start), to = zio__min(end, zio__view_end(view));
@@ -77,7 +60,7 @@ static void insert_views(struct pass *pass, int first, int last, uint64_t start,
     }
 }
 
-static void defer_views(struct pass *pass, int first, int last, uint64_t start, uint64_t end) {
+static void defer_views(struct zio__pass *pass, int first, int last, uint64_t start, uint64_t end) {
     for (int i = first; i < last; i++) {
         const struct zio_view *view = &pass->views[i];
         uint64_t from = zio__max(start, view->start), to = zio__min(end, zio__view_end(view));
@@ -86,8 +69,7 @@ static void defer_views(struct pass *pass, int first, int last, uint64_t start, 
     }
 }
 
-/* Places a run of adjoining views at its new address. */
-static void place_run(struct pass *pass, int first, int last) {
+void zio__place_run(struct zio__pass *pass, int first, int last) {
     uint64_t start = pass->views[first].start, end = zio__view_end(&pass->views[last - 1]);
     for (uint64_t at = start; at < end;) {
         uint64_t stop;
@@ -113,9 +95,9 @@ static void place_run(struct pass *pass, int first, int last) {
     }
 }
 
-static void run_deferred(struct pass *pass) {
+void zio__run_deferred(struct zio__pass *pass) {
     for (int i = 0; i < pass->deferred_count; i++) {
-        const struct deferred_copy *copy = &pass->deferred[i];
+        const struct zio__deferred_copy *copy = &pass->deferred[i];
         if (copy->from)
             zio__copy_bytes((void *)(uintptr_t)copy->to, (const void *)(uintptr_t)copy->from,
                             copy->length);
@@ -125,8 +107,7 @@ static void run_deferred(struct pass *pass) {
     }
 }
 
-/* In the section that found them: a handler may come the moment it ends, and not return. */
-static void hold_views(struct pass *pass) {
+void zio__hold_views(struct zio__pass *pass) {
     struct zio_origin *held[ZIO__PASS_VIEWS];
     int count = 0;
     for (int i = 0; i < pass->count; i++)
@@ -137,13 +118,13 @@ static void hold_views(struct pass *pass) {
     zio__note(pass->tracker, &pass->holds, held, count);
 }
 
-static void forget_holds(struct pass *pass) {
+void zio__forget_holds(struct zio__pass *pass) {
     if (pass->tracker->ledger.forget)
         pass->tracker->ledger.forget(pass->tracker->ledger.context, &pass->holds);
 }
 
-static void release_views(struct pass *pass) {
-    forget_holds(pass);
+void zio__release_views(struct zio__pass *pass) {
+    zio__forget_holds(pass);
     for (int i = 0; i < pass->count; i++)
         if (pass->views[i].handle)
             zio_origin_release(zio__origin(pass->views[i].handle));
@@ -160,9 +141,9 @@ static uint64_t writable_prefix(struct zio_tracker *tracker, uint64_t start, uin
 }
 
 /* Cuts the pass off at the first deferred byte that cannot be stored. Returns its address. */
-static uint64_t check_deferred(struct pass *pass, uint64_t end) {
+static uint64_t check_deferred(struct zio__pass *pass, uint64_t end) {
     for (int i = 0; i < pass->deferred_count; i++) {
-        struct deferred_copy *copy = &pass->deferred[i];
+        struct zio__deferred_copy *copy = &pass->deferred[i];
         uint64_t writable = writable_prefix(pass->tracker, copy->to, copy->length);
         if (writable == copy->length)
             continue;
@@ -176,9 +157,9 @@ static uint64_t check_deferred(struct pass *pass, uint64_t end) {
 size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_t length,
                            struct zio_origin *origin, uint64_t offset, uint16_t site,
                            size_t *delivered) {
-    struct pass pass;
+    struct zio__pass pass;
     uint64_t start = zio__address(destination);
-    pass_init(&pass, tracker, false);
+    zio__pass_init(&pass, tracker, false);
     pass.count = 1;
     pass.views[0] = (struct zio_view){.start = start,
                                       .length = length,
@@ -187,13 +168,13 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
                                       .tag = site};
     if (zio__begin(tracker, &pass.section, 0, zio_view_map_stripes(start, length), false)) {
         atomic_fetch_add(&tracker->changes, 1); /* once: the caller counts on it */
-        place_run(&pass, 0, 1);
+        zio__place_run(&pass, 0, 1);
         zio__end(tracker, &pass.section);
     } else {
         defer_views(&pass, 0, 1, start, start + length);
     }
     *delivered = check_deferred(&pass, start + length) - start;
-    run_deferred(&pass);
+    zio__run_deferred(&pass);
     return pass.placed;
 }
 
@@ -226,7 +207,7 @@ void zio_tracker_overwrite_end(struct zio_tracker *tracker, void *buffer, size_t
         zio_tracker_publish(tracker, buffer, received, origin, offset, site, delivered);
 }
 
-static void count_elided(const struct pass *pass) {
+void zio__count_elided(const struct zio__pass *pass) {
     const struct zio_tracker_listener *listener = &pass->tracker->listener;
     zio_tracker_count(pass->tracker, ZIO_COUNT_elided_bytes, pass->placed);
     if (listener->elided)
@@ -236,9 +217,9 @@ static void count_elided(const struct pass *pass) {
 /* One pass over disjoint ranges. Returns the bytes dealt with, or 0. */
 static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t from,
                               uint64_t length) {
-    struct pass pass;
+    struct zio__pass pass;
     uint64_t covered;
-    pass_init(&pass, tracker, true);
+    zio__pass_init(&pass, tracker, true);
     if (!zio__begin(tracker, &pass.section, zio_view_map_stripes(from, length),
                     zio_view_map_stripes(to, length), false))
         return 0;
@@ -248,7 +229,7 @@ static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t
         zio__end(tracker, &pass.section);
         return 0;
     }
-    hold_views(&pass);
+    zio__hold_views(&pass);
     atomic_fetch_add(&tracker->changes, 1);
     uint64_t at = from;
     for (int i = 0; i < pass.count; i++)
@@ -260,165 +241,16 @@ static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t
         for (last = first + 1; last < pass.count; last++)
             if (pass.views[last].start != zio__view_end(&pass.views[last - 1]))
                 break;
-        place_run(&pass, first, last);
+        zio__place_run(&pass, first, last);
         at = zio__view_end(&pass.views[last - 1]) - to + from;
     }
     if (at < from + covered)
         defer(&pass, at - from + to, at, from + covered - at);
     zio__end(tracker, &pass.section);
-    run_deferred(&pass);
-    release_views(&pass);
-    count_elided(&pass);
+    zio__run_deferred(&pass);
+    zio__release_views(&pass);
+    zio__count_elided(&pass);
     return covered;
-}
-
-/* The bytes between the views of an overlapping source, saved in an origin of their own:
- * they then are views like the others. */
-struct holes {
-    struct zio_origin *saved;
-    int count;
-    uint64_t starts[ZIO__PASS_VIEWS + 1], ends[ZIO__PASS_VIEWS + 1];
-    uint64_t bytes;
-};
-
-static void find_holes(const struct zio_view *views, int count, uint64_t start, uint64_t end,
-                       struct holes *holes) {
-    uint64_t at = start;
-    holes->count = 0;
-    holes->bytes = 0;
-    for (int i = 0; i <= count; i++) {
-        uint64_t next = i < count ? views[i].start : end;
-        if (next > at) {
-            holes->starts[holes->count] = at;
-            holes->ends[holes->count++] = next;
-            holes->bytes += next - at;
-        }
-        if (i < count)
-            at = zio__view_end(&views[i]);
-    }
-}
-
-static bool holes_equal(const struct holes *a, const struct holes *b) {
-    if (a->count != b->count)
-        return false;
-    for (int i = 0; i < a->count; i++)
-        if (a->starts[i] != b->starts[i] || a->ends[i] != b->ends[i])
-            return false;
-    return true;
-}
-
-/* Fills holes (and pass->views meanwhile) under a reader's lock. False: give up. */
-static bool save_holes(struct pass *pass, uint64_t from, uint64_t length, struct holes *holes) {
-    uint64_t covered;
-    struct zio_tracker *tracker = pass->tracker;
-    if (!zio__begin(tracker, &pass->section, zio_view_map_stripes(from, length), 0, false))
-        return false;
-    int count = (int)zio_view_map_translate(&tracker->map, from, length, pass->views,
-                                            ZIO__PASS_VIEWS / 2, &covered);
-    zio__end(tracker, &pass->section);
-    if (count == 0 || covered != length)
-        return false;
-    find_holes(pass->views, count, from, from + length, holes);
-    if (holes->bytes > HOLES_MAX_BYTES)
-        return false;
-    if (holes->bytes == 0)
-        return true;
-    uint64_t signals = zio_signals_block();
-    holes->saved = zio_origin_acquire(&tracker->pool, holes->bytes);
-    if (holes->saved)
-        zio__note(tracker, &pass->holds, &holes->saved, 1);
-    zio_signals_restore(signals);
-    if (!holes->saved) {
-        zio_tracker_count(tracker, ZIO_COUNT_memory_limit, 1);
-        return false;
-    }
-    uint64_t used = 0;
-    for (int i = 0; i < holes->count; i++) {
-        uint64_t bytes = holes->ends[i] - holes->starts[i];
-        zio__copy_bytes(holes->saved->data + used, (const void *)(uintptr_t)holes->starts[i],
-                        bytes);
-        used += bytes;
-    }
-    atomic_store_explicit(&holes->saved->filled, used, memory_order_release);
-    return true;
-}
-
-/* pass->views[0..count) with the holes filled in: returns the new count. */
-static int join_holes(struct pass *pass, int count, const struct holes *holes) {
-    struct zio_view joined[ZIO__PASS_VIEWS + 2];
-    int total = 0, hole = 0;
-    uint64_t used = 0;
-    for (int i = 0; i <= count; i++) {
-        while (hole < holes->count && (i == count || holes->starts[hole] < pass->views[i].start)) {
-            uint64_t bytes = holes->ends[hole] - holes->starts[hole];
-            joined[total++] = (struct zio_view){.start = holes->starts[hole],
-                                                .length = bytes,
-                                                .handle = (zio_handle)(uintptr_t)holes->saved,
-                                                .offset = used};
-            used += bytes;
-            hole++;
-        }
-        if (i < count)
-            joined[total++] = pass->views[i];
-    }
-    for (int i = 0; i < total && i < ZIO__PASS_VIEWS; i++)
-        pass->views[i] = joined[i];
-    return total <= ZIO__PASS_VIEWS ? total : 0;
-}
-
-static bool copy_overlapping_once(struct zio_tracker *tracker, uint64_t to, uint64_t from,
-                                  uint64_t length, bool *retry) {
-    struct pass pass;
-    struct holes holes, now;
-    uint64_t covered;
-    pass_init(&pass, tracker, true);
-    holes.saved = NULL;
-    *retry = false;
-    if (!save_holes(&pass, from, length, &holes))
-        return false;
-    if (!zio__begin(tracker, &pass.section, 0,
-                    zio_view_map_stripes(from, length) | zio_view_map_stripes(to, length), false)) {
-        forget_holds(&pass);
-        if (holes.saved)
-            zio_origin_release(holes.saved);
-        return false;
-    }
-    int count = (int)zio_view_map_translate(&tracker->map, from, length, pass.views,
-                                            ZIO__PASS_VIEWS / 2, &covered);
-    find_holes(pass.views, count, from, from + length, &now);
-    if (covered == length && count > 0 && holes_equal(&holes, &now))
-        pass.count = join_holes(&pass, count, &holes);
-    else
-        *retry = true;
-    if (pass.count > 0) {
-        hold_views(&pass);
-        atomic_fetch_add(&tracker->changes, 1);
-        for (int i = 0; i < pass.count; i++)
-            pass.views[i].start = pass.views[i].start - from + to;
-        place_run(&pass, 0, pass.count);
-    }
-    zio__end(tracker, &pass.section);
-    if (pass.count > 0) {
-        run_deferred(&pass);
-        release_views(&pass);
-        count_elided(&pass);
-    }
-    forget_holds(&pass);
-    if (holes.saved)
-        zio_origin_release(holes.saved);
-    return pass.count > 0;
-}
-
-static bool copy_overlapping(struct zio_tracker *tracker, uint64_t to, uint64_t from,
-                             uint64_t length) {
-    bool retry = true;
-    for (int attempt = 0; retry && attempt < OVERLAP_ATTEMPTS; attempt++)
-        if (copy_overlapping_once(tracker, to, from, length, &retry))
-            return true;
-    zio_tracker_count(tracker, ZIO_COUNT_overlap, 1);
-    zio_tracker_materialise(tracker, (const void *)(uintptr_t)zio__min(to, from),
-                            length + (to > from ? to - from : from - to));
-    return false;
 }
 
 bool zio_tracker_copy(struct zio_tracker *tracker, void *destination, const void *source,
@@ -427,7 +259,7 @@ bool zio_tracker_copy(struct zio_tracker *tracker, void *destination, const void
     if (to == from)
         return true;
     if (to < from + length && from < to + length)
-        return copy_overlapping(tracker, to, from, length);
+        return zio__copy_overlapping(tracker, to, from, length);
     for (uint64_t done = 0; done < length;) {
         uint64_t step = copy_disjoint(tracker, to + done, from + done, length - done);
         if (step == 0) {

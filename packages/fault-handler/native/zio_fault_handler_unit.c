@@ -17,6 +17,7 @@
 #include "tracker_compact.c"
 #include "tracker_fill.c"
 #include "tracker_kept.c"
+#include "tracker_overlap.c"
 #include "tracker_place.c"
 #include "tracker_ranges.c"
 #include "tracker_section.c"
