@@ -369,7 +369,7 @@ static void child_of_fork_starts_its_own_on_the_stack_of_a_busy_one(void) {
     pid_t child = fork();
     if (child == 0) {
         zio_handler_after_fork(&zone.handler);
-        zio_uffd_abandon(&zone.uffd);
+        zio_uffd_abandon(&zone.uffd, false);
         CHECK_EQ(zio_uffd_open(&zone.uffd, &zone.uffd, 0, NULL), 0);
         CHECK_EQ(zio_uffd_register(&zone.uffd, (uintptr_t)zone.base, zone.bytes), 0);
         zone_start();
