@@ -55,7 +55,7 @@ test("records are read alone and in sets, and nothing else is", () => {
 test("the benchmarks page has the latest record of each workload, and what zIO loses", () => {
   const page = benchmarksPage([bad, good]);
   for (const { name } of workloads) expect(page).toContain(`## ${name}\n`);
-  expect(page).toContain("| 4 pages | 0.80 (0.75-0.85) | 100 | 125 |");
+  expect(page).toContain("| 4 pages | 0.80 (0.75-0.85) | 0.50 (0.40-0.60) | 100 | 125 |");
   expect(page).toContain("**not met**: CPU per message with 4 pages touched");
   expect(page).toContain("1 of 1 targets missed. Costs more than it saves: 4 pages (plain / zIO 0.80).");
   expect(page).toContain("`zio bench faults --json FILE`");

@@ -2,6 +2,7 @@
 import type { Figure } from "../figure.js";
 import type { BenchRecord } from "../record.js";
 import { workloadNamed, workloads } from "../run.js";
+import type { Estimate } from "../statistics.js";
 import { withInterval } from "../table.js";
 import { generatedNotice, machineLine, markdownTable, portableCommand } from "./markdown.js";
 
@@ -29,13 +30,17 @@ function digits(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }
 
+const interval = (score: Estimate | null | undefined) => (score ? withInterval(score, 1, 2, "") : "");
+
 function figureTable({ rows, score, values }: Figure): string {
   const contenders = [...new Set(rows.flatMap((row) => Object.keys(row.values)))];
+  const others = [...new Set(rows.flatMap((row) => Object.keys(row.others ?? {})))];
   const scored = rows.some((row) => row.score);
-  const headings = ["", ...(scored ? [`${score} (95 %)`] : []), ...contenders.map((name) => `${name}: ${values}`)];
+  const scores = scored ? [`${score} (95 %)`, ...others.map((name) => `plain / ${name}`)] : [];
+  const headings = ["", ...scores, ...contenders.map((name) => `${name}: ${values}`)];
   const cells = rows.map((row) => [
     row.name,
-    ...(scored ? [row.score ? withInterval(row.score, 1, 2, "") : ""] : []),
+    ...(scored ? [interval(row.score), ...others.map((name) => interval(row.others?.[name]))] : []),
     ...contenders.map((name) => (row.values[name] ? digits(row.values[name].median) : "")),
   ]);
   return markdownTable(headings, cells);
