@@ -95,6 +95,7 @@
   X(REQUIRED, int,   unshare,   (int)) \
   X(REQUIRED, int,   setns,     (int, int)) \
   X(REQUIRED, int,   close,     (int)) \
+  X(REQUIRED, int,   ioctl,     (int, unsigned long, ...)) \
   X(REQUIRED, int,   dup2,      (int, int)) \
   X(REQUIRED, int,   dup3,      (int, int, int)) \
   X(OPTIONAL, int,   close_range, (unsigned, unsigned, int)) \

@@ -21,6 +21,8 @@ long zio__list_directory(int directory, void *buffer, size_t room);
 
 /* A system call by which this thread gives up rights: its result, or -errno. */
 long zio__confine_raw(long number, const long *arguments, bool paths_change);
+/* Before an ioctl(2). */
+void zio__before_ioctl(unsigned long request, const void *argument);
 /* Before a seccomp filter is installed. */
 void zio__before_seccomp(void);
 /* Before memory is spliced into a pipe. */

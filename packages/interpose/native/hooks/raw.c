@@ -104,6 +104,9 @@ ZIO_EXPORT long syscall(long number, ...) {
     case SYS_pivot_root:
     case 446 /* landlock_restrict_self */:
         return as_libc(zio__confine_raw(number, a, true));
+    case SYS_ioctl:
+        zio__before_ioctl((unsigned long)a[1], (const void *)a[2]);
+        break;
     case SYS_unshare:
         return unshare((int)a[0]);
     case SYS_setns:
