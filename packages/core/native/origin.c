@@ -303,7 +303,8 @@ void zio_origin_remove_view(struct zio_origin *origin) {
 }
 
 bool zio_origin_is_movable(const struct zio_origin *origin) {
-    return atomic_load_explicit(&origin->references, memory_order_acquire) >> 32 <=
-               atomic_load_explicit(&origin->filling, memory_order_acquire) &&
-           atomic_load_explicit(&origin->shared, memory_order_acquire) == 0;
+    uint64_t references = atomic_load_explicit(&origin->references, memory_order_acquire);
+    return references >> 32 <= atomic_load_explicit(&origin->filling, memory_order_acquire) &&
+           ((uint32_t)references == 1 ||
+            atomic_load_explicit(&origin->shared, memory_order_acquire) == 0);
 }

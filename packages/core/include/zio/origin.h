@@ -89,8 +89,9 @@ void zio_origin_release(struct zio_origin *origin);
 /* Drops a view. Signals are blocked, as around every lock of a view map. */
 void zio_origin_remove_view(struct zio_origin *origin);
 
-/* True when no hold exists (but that of a waiting filler) and no byte is shown twice, so
- * that pages wholly below `filled` may be moved out. The caller must exclude new references meanwhile. */
+/* True when no hold exists (but that of a waiting filler) and no byte is shown twice, or only one
+ * view is left, so that pages wholly below `filled` may be moved out to it. The caller must exclude new
+ * references meanwhile, which come through views. */
 bool zio_origin_is_movable(const struct zio_origin *origin);
 
 #endif

@@ -95,8 +95,14 @@ static void test_references(void) {
     ASSERT_EQUAL(atomic_load(&origin->filled), 0);
     atomic_store(&origin->shared, 1);
     zio_origin_add_view(origin);
+    zio_origin_add_view(origin);
     zio_origin_release(origin);
+    ASSERT(!zio_origin_is_movable(origin)); /* both may show the same bytes */
+    zio_origin_remove_view(origin);
+    ASSERT(zio_origin_is_movable(origin));
+    zio_origin_hold(origin);
     ASSERT(!zio_origin_is_movable(origin));
+    zio_origin_release(origin);
     ASSERT_EQUAL(atomic_load(&pool.live_count), 1);
     zio_origin_remove_view(origin); /* the view was last */
     ASSERT_EQUAL(atomic_load(&pool.live_count), 0);
