@@ -48,7 +48,8 @@ static void sleep_while(struct zio_lock *lock, uint32_t value, uint32_t who,
     uint64_t from = sum ? lock_clock_ns() : 0;
     zio_syscall(SYS_futex, &lock->state, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value, deadline,
                 NULL, who);
-    if (sum)
+    /* Asked anew: whoever stopped the counting may have confined this thread meanwhile. */
+    if (sum && atomic_load(&slept_ns) == sum)
         atomic_fetch_add_explicit(sum, lock_clock_ns() - from, memory_order_relaxed);
 }
 

@@ -183,6 +183,8 @@ int zio_mapping_query(const struct zio_uffd *uffd, uint64_t address, struct zio_
     struct description found;
     bool may_query = !(uffd->disabled & ZIO_FEATURE_PROCMAP_QUERY);
     int code = ZIO_ENOSYS;
+    if (uffd->maps.ended)
+        return code;
     if (may_query && zio_kept_is_ours(&uffd->maps))
         code = query_mapping(uffd->maps.number, address, &found);
     if (code != 0 && code != ZIO_ENOENT) {

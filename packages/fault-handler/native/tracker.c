@@ -224,6 +224,7 @@ static void close_down(struct zio_tracker *tracker, bool children_may_start) {
     tracker->uffd.device_fd = -1;
     zio_kept_close(&tracker->uffd.maps);
     zio_kept_close(&tracker->uffd.proc);
+    tracker->uffd.maps.ended = true;
 }
 
 /* Where the handler cannot be started again, views become memory as far as that is possible and the
@@ -357,6 +358,7 @@ void zio_tracker_shut_down(struct zio_tracker *tracker) {
     if (!zio_tracker_is_owner(tracker))
         return;
     zio__prefault_stack();
+    zio_lock_count_sleep(NULL); /* who wakes after this makes no system call for it */
     uint64_t signals = zio_signals_block();
     zio_lock_exclusive(&tracker->lifecycle);
     if (tracker->handler_runs) {

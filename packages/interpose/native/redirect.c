@@ -17,7 +17,8 @@
 
 bool zio__kind_takes_pieces(int fd, enum zio__direction direction) {
     struct stat status;
-    if (zio_syscall(SYS_fstat, fd, &status) != 0)
+    /* zIO may have ended while this thread waited for a lock, and a filter may kill for the call. */
+    if (!atomic_load(&zio__on) || zio_syscall(SYS_fstat, fd, &status) != 0)
         return false;
     if (S_ISSOCK(status.st_mode) || S_ISFIFO(status.st_mode))
         return true;

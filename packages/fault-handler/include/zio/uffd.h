@@ -74,6 +74,7 @@ struct uffdio_poison {
 struct zio_kept {
     int number;
     uint64_t identity; /* tells another file that took over the number; 0: none is kept */
+    bool ended;        /* for good: not even by the path shall it be opened, a filter may kill for that */
 };
 
 struct zio_uffd {
