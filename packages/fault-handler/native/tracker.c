@@ -224,7 +224,6 @@ static void close_down(struct zio_tracker *tracker, bool children_may_start) {
     tracker->uffd.device_fd = -1;
     zio_kept_close(&tracker->uffd.maps);
     zio_kept_close(&tracker->uffd.proc);
-    tracker->uffd.maps.ended = true;
 }
 
 /* Where the handler cannot be started again, views become memory as far as that is possible and the

@@ -131,12 +131,17 @@ void zio__release_views(struct zio__pass *pass) {
 }
 
 /* The program may have unmapped or protected its buffer while the input waited. Returns the length
- * of the prefix of [start, +length) that can be stored to. */
+ * of the prefix of [start, +length) that can be stored to. Where nothing tells, it did not: its input
+ * must not get lost for that. */
 static uint64_t writable_prefix(struct zio_tracker *tracker, uint64_t start, uint64_t length) {
     struct zio_mapping mapping;
-    for (uint64_t at = start; at < start + length; at = mapping.end)
-        if (zio_mapping_query(&tracker->uffd, at, &mapping) != 0 || !mapping.writable)
+    for (uint64_t at = start; at < start + length; at = mapping.end) {
+        int code = zio_mapping_query(&tracker->uffd, at, &mapping);
+        if (code != 0 && code != ZIO_ENOENT)
+            return length;
+        if (code != 0 || !mapping.writable)
             return at - start;
+    }
     return length;
 }
 

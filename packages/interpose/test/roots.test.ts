@@ -32,6 +32,7 @@ describeVictim("roots", {
   "children in another pid namespace elide": { args: ["other-pids"], expectElision: rounds(4 + workers) },
   "every thread has the root that the program asked for": "followed",
   "nothing leads out of the new root": "nothing-leads-out",
+  "input that waits while zIO ends arrives where nothing tells what its memory is": "ended-while-waiting",
   "descriptors that are kept for a new root may be closed": { args: ["closed"], expectElision: rounds(10 + workers) },
 });
 

@@ -61,8 +61,10 @@ ZIO_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struc
 void zio__before_seccomp(void) {
     if (zio__is_tracking())
         zio__turn_off("off: a seccomp filter was installed");
-    if (zio_tracker_is_owner(&zio__tracker))
+    if (zio_tracker_is_owner(&zio__tracker)) {
+        zio__tracker.uffd.maps.ended = true; /* threads that were in an input may ask for it still */
         atomic_store(&zio__confined, true);
+    }
 }
 
 ZIO_EXPORT int prctl(int option, ...) {

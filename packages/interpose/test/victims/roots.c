@@ -255,7 +255,39 @@ static void closed(void) {
     work(4);
 }
 
+static struct channel waited_for;
+static byte *waiting;
+static void *wait_for_input(void *tid) {
+    *(atomic_int *)tid = (int)syscall(SYS_gettid);
+    EXPECT(read(waited_for.in, waiting, SIZE), SIZE);
+    EXPECT_BYTES(waiting, SIZE, OTHER, 0);
+    return NULL;
+}
+
+/* zIO ends in the new root, where nothing tells what the memory is in which an input waits: the input
+ * arrives all the same. */
+static void ended_while_waiting(void) {
+    need_root();
+    static atomic_int tid;
+    struct rlimit limit;
+    byte *source = stream_bytes(SIZE, OTHER, 0);
+    waited_for = wide_pipe();
+    waiting = region(SIZE);
+    work(2);
+    pthread_t thread = start(wait_for_input, &tid);
+    while (tid == 0)
+        pause_ms(1);
+    wait_until_blocked(getpid(), tid);
+    EXPECT(DIRECT(SYS_chroot, "empty"), 0);
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = (rlim_t)1 << 40;
+    EXPECT(setrlimit(RLIMIT_AS, &limit), 0);
+    write_all(waited_for.out, source, SIZE);
+    pthread_join(thread, NULL);
+}
+
 SUBCASES({"server", server}, {"idle-server", idle_server}, {"confined-workers", confined_workers},
          {"unseen", unseen}, {"without-proc", without_proc}, {"pivoted", pivoted},
          {"other-pids", other_pids}, {"followed", followed},
-         {"nothing-leads-out", nothing_leads_out}, {"closed", closed})
+         {"nothing-leads-out", nothing_leads_out}, {"closed", closed},
+         {"ended-while-waiting", ended_while_waiting})
