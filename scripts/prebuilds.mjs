@@ -11,14 +11,18 @@ export function prebuildName(name, packageName) {
 
 /** Replaces the prebuilds of a platform by what was compiled in build/Release. */
 export function copyPrebuilds(packageDirectory, platform) {
-  const packageName = JSON.parse(readFileSync(join(packageDirectory, "package.json"), "utf8")).name;
+  const manifest = JSON.parse(readFileSync(join(packageDirectory, "package.json"), "utf8"));
+  const executable = new Set(manifest.publishConfig?.executableFiles);
   const built = join(packageDirectory, "build/Release");
   const destination = join(packageDirectory, "prebuilds", platform);
   const scratch = `${destination}.${process.pid}`;
   rmSync(scratch, { recursive: true, force: true });
   mkdirSync(scratch, { recursive: true });
   for (const entry of readdirSync(built, { withFileTypes: true })) {
-    const name = entry.isFile() ? prebuildName(entry.name, packageName) : undefined;
+    const name = entry.isFile() ? prebuildName(entry.name, manifest.name) : undefined;
+    const path = `./prebuilds/${platform}/${name}`;
+    if (name?.startsWith("zio-") && !executable.has(path))
+      throw new Error(`${manifest.name} would ship ${path} without leave to run it: list it in executableFiles`);
     if (name !== undefined) copyFileSync(join(built, entry.name), join(scratch, name));
   }
   rmSync(destination, { recursive: true, force: true });
