@@ -34,6 +34,7 @@ test("every setting becomes its variable", () => {
     follow: false,
     disable: ["move", "device"],
     seccompFilters: 2,
+    costs: { copy: 90, fault: 1500 },
   });
   expect(variables).toEqual({
     ZIO_POLICY: "always",
@@ -44,6 +45,7 @@ test("every setting becomes its variable", () => {
     ZIO_FOLLOW: "no",
     ZIO_DISABLE: "move,device",
     ZIO_SECCOMP: "2",
+    ZIO_COSTS: "copy=90,fault=1500",
   });
   expect(Object.keys(variables)).toHaveLength(configTable.length);
 });
