@@ -15,7 +15,7 @@ export function childEnvironment(extra = {}) {
   symlinkSync(process.execPath, join(links, "node"));
   symlinkSync(join(toolsDirectory, "node_modules/pnpm/bin/pnpm.cjs"), join(links, "pnpm"));
   const path = [links, process.env.PATH];
-  if (root.includes(delimiter)) path.push("node_modules/.bin", "../../node_modules/.bin");
+  if (root.includes(delimiter)) path.push("node_modules/.bin", "../node_modules/.bin", "../../node_modules/.bin");
   const env = {
     ...process.env,
     PATH: path.join(delimiter),
