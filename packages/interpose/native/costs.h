@@ -8,13 +8,13 @@
 /* X("word in ZIO_COSTS", field, default, "meaning"). The defaults were measured on a virtual Xeon of 2.5 GHz. */
 /* clang-format off */
 #define ZIO_COST_LIST(X) \
-  X("copy", copy, 2600, "memcpy of 64 KiB, in a copy of less than 256 KiB") \
-  X("copy-large", copy_large, 5400, "memcpy of 64 KiB, in a larger copy") \
-  X("elide", elide, 3000, "making the views of a copy") \
-  X("input", input, 6000, "redirecting an input, publishing its views and presenting them") \
-  X("overwrite", overwrite, 500, "an input that went to the bytes of the last") \
-  X("fault", fault, 8000, "a fault on a view") \
-  X("page", page, 1000, "each page that a fault fills")
+  X("copy", copy, 4000, "memcpy of 64 KiB, in a copy of less than 256 KiB") \
+  X("copy-large", copy_large, 4900, "memcpy of 64 KiB, in a larger copy") \
+  X("elide", elide, 1300, "making the views of a copy") \
+  X("input", input, 5000, "redirecting an input, publishing its views and presenting them") \
+  X("overwrite", overwrite, 700, "an input that went to the bytes of the last") \
+  X("fault", fault, 9000, "a fault on a view") \
+  X("page", page, 1500, "each page that a fault fills")
 /* clang-format on */
 
 struct zio__costs {

@@ -25,7 +25,7 @@ const attempts = 3;
 const deadlineMs = 5_000;
 
 /** A machine's own numbers are believed within this factor of the defaults: a busy moment must not turn zIO on or off. */
-const believable = 4;
+const believable = 2;
 
 function measure(env: NodeJS.ProcessEnv): Map<string, number> {
   const program = builtFile("zio-calibrate");

@@ -165,37 +165,37 @@ export const configTable = [
     "values": [
       {
         "word": "copy",
-        "number": 2600,
+        "number": 4000,
         "meaning": "memcpy of 64 KiB, in a copy of less than 256 KiB"
       },
       {
         "word": "copy-large",
-        "number": 5400,
+        "number": 4900,
         "meaning": "memcpy of 64 KiB, in a larger copy"
       },
       {
         "word": "elide",
-        "number": 3000,
+        "number": 1300,
         "meaning": "making the views of a copy"
       },
       {
         "word": "input",
-        "number": 6000,
+        "number": 5000,
         "meaning": "redirecting an input, publishing its views and presenting them"
       },
       {
         "word": "overwrite",
-        "number": 500,
+        "number": 700,
         "meaning": "an input that went to the bytes of the last"
       },
       {
         "word": "fault",
-        "number": 8000,
+        "number": 9000,
         "meaning": "a fault on a view"
       },
       {
         "word": "page",
-        "number": 1000,
+        "number": 1500,
         "meaning": "each page that a fault fills"
       }
     ],

@@ -37,13 +37,13 @@ const plainTimes = {
 };
 const zioTimes = {
   "read-small": 13_000,
-  "copy-small": 2_500,
+  "copy-small": 1_000,
   "write-small": 8_000,
   "touch-one-large": 11_040,
   "touch-all-large": 190_800,
   "read-again-small": 9_400,
   "read-large": 105_000,
-  "copy-large": 3_500,
+  "copy-large": 1_400,
   "write-large": 69_000,
 };
 
@@ -51,7 +51,7 @@ test("costs are what zIO adds to a program's steps, and what a copy took", () =>
   expect(costsOf(times(plainTimes), times(zioTimes))).toEqual({
     copy: 4000,
     "copy-large": 6000,
-    elide: 3000,
+    elide: 1200,
     input: 4500, // 3000 and 1000, 5000 and nothing
     overwrite: 400,
     fault: 9500,
@@ -62,9 +62,9 @@ test("costs are what zIO adds to a program's steps, and what a copy took", () =>
 test("what a busy machine measures is bounded", () => {
   const slow = Object.fromEntries(Object.keys(zioTimes).map((name) => [name, 1e9]));
   const costs = costsOf(times(plainTimes), times(slow));
-  for (const cost of ["elide", "input", "overwrite", "page"] as const) expect(costs[cost]).toBe(4 * defaultCosts[cost]);
+  for (const cost of ["elide", "input", "overwrite", "page"] as const) expect(costs[cost]).toBe(2 * defaultCosts[cost]);
   const quick = costsOf(times(plainTimes), times(plainTimes));
-  for (const cost of ["input", "overwrite", "fault", "page"] as const) expect(quick[cost]).toBe(defaultCosts[cost] / 4);
+  for (const cost of ["input", "overwrite", "fault", "page"] as const) expect(quick[cost]).toBe(defaultCosts[cost] / 2);
 });
 
 test("costs are kept for this machine and no other", () => {
@@ -99,8 +99,8 @@ test("a measurement gives every cost, and the library takes them", () => {
   const costs = calibrate();
   expect(Object.keys(costs)).toEqual(words);
   for (const cost of words) {
-    expect(costs[cost]).toBeGreaterThanOrEqual(Math.floor(defaultCosts[cost] / 4));
-    expect(costs[cost]).toBeLessThanOrEqual(defaultCosts[cost] * 4);
+    expect(costs[cost]).toBeGreaterThanOrEqual(Math.floor(defaultCosts[cost] / 2));
+    expect(costs[cost]).toBeLessThanOrEqual(defaultCosts[cost] * 2);
   }
   const { ZIO_COSTS: text = "" } = settingVariables({ costs });
   expect(text.split(",")).toHaveLength(words.length);
