@@ -21,7 +21,7 @@ export const defaultCosts = Object.fromEntries(
   (configVariable("ZIO_COSTS").values ?? []).map(({ word, number }) => [word, number]),
 ) as Costs;
 
-const attempts = 3;
+const attempts = 5;
 const deadlineMs = 5_000;
 
 /** A machine's own numbers are believed within this factor of the defaults: a busy moment must not turn zIO on or off. */
@@ -51,13 +51,13 @@ function least(runs: readonly Map<string, number>[]): (name: string) => number {
 /** The costs behind what the two kinds of runs took. Exported for its test. */
 export function costsOf(plain: (name: string) => number, zio: (name: string) => number): Costs {
   const added = (name: string) => Math.max(0, zio(name) - plain(name));
-  const bothWays = (size: string) => added(`read-${size}`) + added(`write-${size}`);
   const page = added("touch-all-large") / 127; // the look before filled the first of 128
   const measured: Costs = {
     copy: plain("copy-small"),
     "copy-large": plain("copy-large") / 8,
     elide: (zio("copy-small") + zio("copy-large")) / 2,
-    input: (bothWays("small") + bothWays("large")) / 2,
+    // Between two runs a large message differs by more than the book-keeping takes.
+    input: added("read-small") + added("write-small"),
     overwrite: added("read-again-small"),
     fault: added("touch-one-large") - page,
     page,
@@ -69,7 +69,7 @@ export function costsOf(plain: (name: string) => number, zio: (name: string) => 
   return Object.fromEntries((Object.keys(defaultCosts) as Cost[]).map((cost) => [cost, bounded(cost)])) as Costs;
 }
 
-/** Measures now, for about a quarter of a second. Throws a ZioError where that is not possible. */
+/** Measures now, for about half a second. Throws a ZioError where that is not possible. */
 export function calibrate(): Costs {
   const inherited = Object.entries(process.env).filter(([name]) => name !== "LD_PRELOAD" && !name.startsWith("ZIO_"));
   const base = Object.fromEntries(inherited);

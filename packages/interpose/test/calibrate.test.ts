@@ -52,7 +52,7 @@ test("costs are what zIO adds to a program's steps, and what a copy took", () =>
     copy: 4000,
     "copy-large": 6000,
     elide: 1200,
-    input: 4500, // 3000 and 1000, 5000 and nothing
+    input: 4000,
     overwrite: 400,
     fault: 9500,
     page: 1500,
