@@ -5,7 +5,7 @@ const reportFile = process.env.ZIO_TEST_REPORT;
 
 export default defineConfig({
   test: {
-    projects: ["packages/*", "test-support", "compatibility"],
+    projects: ["packages/*", "test-support", "compatibility", "examples"],
     reporters: reportFile ? ["default", ["./scripts/summary-reporter.mjs", { outputFile: reportFile }]] : ["default"],
     pool: "forks",
     // Two at a time: many tests run programs with threads of their own.

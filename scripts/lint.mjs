@@ -30,6 +30,7 @@ const projects = [
   ".",
   "test-support",
   "compatibility",
+  "examples",
   ...readdirSync(join(root, "packages")).map((name) => `packages/${name}`),
 ];
 for (const project of projects) {

@@ -110,6 +110,7 @@ function dependencyHash() {
     "package.json",
     "test-support/package.json",
     "compatibility/package.json",
+    "examples/package.json",
     ...manifests,
   ]) {
     const path = join(root, name);
