@@ -2,7 +2,7 @@
 // Node: nothing may need a compiler, everything must load and elide, and removing must leave nothing. `--short` is npm
 // with the Node that runs this. `--keep` leaves the directory for a look.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
@@ -77,6 +77,27 @@ const sharedMemory = () => new Set(existsSync("/dev/shm") ? readdirSync("/dev/sh
 /** The directories of this user for live counters and for links, in memory; and what other benchmarks here are using. */
 const allowedInMemory = /^zio-((library-)?\d+|bench-stats-\w+)$/;
 
+/** The installed packages as a volume of a container has them: copied to another path, and read-only. */
+function tryReadOnlyCopy(project, place, node, variables) {
+  const volume = join(place, "volume");
+  cpSync(project, volume, { recursive: true, verbatimSymlinks: true });
+  const options = { cwd: place, env: variables };
+  const canMount = spawnSync("unshare", ["--mount", "true"]).status === 0;
+  // Root writes whatever the modes say; a mount of its own holds for root too.
+  const readOnly = 'mount --bind -o ro "$1" "$1"; ! touch "$1/x" 2>/dev/null; shift; exec "$@"';
+  if (!canMount) run("chmod", ["-R", "a-w", volume]);
+  const by = canMount
+    ? ["unshare", "--mount", "--propagation", "private", "sh", "-ec", readOnly, "sh", volume]
+    : ["env"];
+  const words = [...by, node, "check.mjs"];
+  JSON.parse(run(words[0], words.slice(1), { ...options, cwd: volume }));
+  const zio = join(volume, "node_modules/.bin/zio");
+  const said = run(by[0], [...by.slice(1), zio, "run", "--", "echo", "hello"], options);
+  if (said.trim() !== "hello") throw new Error("zio run does not run the command from a read-only copy");
+  if (!canMount) run("chmod", ["-R", "u+w", volume]);
+  rmSync(volume, { recursive: true, force: true });
+}
+
 function tryCase(each, names, registry) {
   const manager = managers[each.manager];
   const place = mkdtempSync(join(base, "case-"));
@@ -103,6 +124,8 @@ function tryCase(each, names, registry) {
   const doctor = JSON.parse(zio("doctor", "--json"));
   const library = doctor.checks.find(({ id }) => id === "library");
   if (library.state === "missing") throw new Error(library.reason);
+
+  if (each.manager === "npm") tryReadOnlyCopy(project, place, node, surroundings.env);
 
   tool(...manager.remove(), ...names);
   const left = [...traces(project), ...traces(surroundings.home), ...traces(surroundings.temporary)];

@@ -37,6 +37,7 @@ test("every capability has its check with a state and a reason, and a fix where 
     "library",
     "userfaultfd",
     "seccomp",
+    "container",
     "map-count",
     "address-space",
     "memory",

@@ -2,10 +2,11 @@
 import { accessSync, constants, realpathSync, statSync } from "node:fs";
 import { release, totalmem } from "node:os";
 import { dirname } from "node:path";
-import { seccompFilters } from "@zio/fault-handler";
+import { capabilities, seccompFilters } from "@zio/fault-handler";
 import { launcherPath, libraryPath } from "@zio/interpose";
 import { isPrivateDirectory, userStatsDirectory } from "../stats/directory.js";
 import { type Check, good } from "./check.js";
+import { checkContainer } from "./container.js";
 import { cgroupLimit, describeBytes, readNumber, readText, softLimit } from "./proc.js";
 import { checkSeccomp } from "./seccomp.js";
 
@@ -188,6 +189,7 @@ export function machineChecks(): { before: Check[]; after: Check[] } {
   return {
     before: [checkKernel(), checkLibc(), checkLibrary(), checkProc()],
     after: [
+      checkContainer(capabilities()),
       checkSeccomp(seccompFilters()),
       checkMapCount(),
       checkAddressSpace(),
