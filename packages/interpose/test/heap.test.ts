@@ -32,4 +32,6 @@ describe("glibc", () => describeVictim("heap", sentences));
 
 // The Debian packages libjemalloc2, libtcmalloc-minimal4 and libmimalloc2.0.
 for (const soname of ["libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2"])
-  describe(soname, () => describeVictim("heap", sentences, { preload: [libraryPath(soname)], modes: ["always"] }));
+  describe(soname, () =>
+    describeVictim("heap", sentences, { preload: [libraryPath(soname)], modes: ["always", "learn"] }),
+  );

@@ -35,16 +35,23 @@ function run(command: string[], env: NodeJS.ProcessEnv = {}) {
   return { status, stdout, stderr: stderr.toString() };
 }
 
-/** Runs copy_through by way of `by`, under zio, and returns what was said and how many bytes were elided. */
+const policies = [["always"], ["learn", "--costs", "copy=1000000,copy-large=1000000"]];
+
+/** Runs copy_through by way of `by`, under zio, and returns what was said and how many bytes were elided at least. */
 async function copyThrough(by: string[], before: string[] = []) {
   const program = await compileProgram("copy_through.c");
   const record = join(directory, "record");
-  const words = ["run", "--policy", "always", "--stats", record, "--", ...before, program];
-  const { status, stdout, stderr } = run([...by, zioPath, ...words]);
-  expect({ status, stderr }).toMatchObject({ status: 0 });
-  expect(stdout.equals(input)).toBe(true);
-  const elided = existsSync(record) ? (JSON.parse(readFileSync(record, "utf8")).elidedBytes as number) : 0;
-  return { said: stderr, elided };
+  const runs = policies.map((policy) => {
+    rmSync(record, { force: true });
+    const words = ["run", "--policy", ...policy, "--stats", record, "--", ...before, program];
+    const { status, stdout, stderr } = run([...by, zioPath, ...words]);
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    expect(stdout.equals(input)).toBe(true);
+    const elided = existsSync(record) ? (JSON.parse(readFileSync(record, "utf8")).elidedBytes as number) : 0;
+    return { said: stderr, elided };
+  });
+  expect(new Set(runs.map(({ said }) => said)).size).toBe(1);
+  return { said: runs[0]!.said, elided: Math.min(...runs.map(({ elided }) => elided)) };
 }
 
 function diagnose(by: string[]) {

@@ -11,7 +11,15 @@ import { describe, expect, type TestContext, test } from "vitest";
 import { readStatsDirectory, type StatsDirectory } from "../../src/read-stats.js";
 import { chosenLibrary } from "./chosen-library.js";
 import { compileVictim } from "./compile-victim.js";
-import { explainDumps, firstDifference } from "./differences.js";
+import { disagreements, explainDumps } from "./differences.js";
+import {
+  type ExpectedElision,
+  learningProblems,
+  missingElision,
+  nonZero,
+  payingCosts,
+  type UnderLearn,
+} from "./elision.js";
 import { type Outcome, runVictim } from "./run-victim.js";
 
 // Compiled, where it must be, before the time of the first test runs.
@@ -22,8 +30,10 @@ export const modes = {
   always: { ZIO_POLICY: "always" },
   learn: { ZIO_POLICY: "learn" },
   "always without move": { ZIO_POLICY: "always", ZIO_DISABLE: "move" },
+  "learn where it pays": { ZIO_POLICY: "learn", ZIO_COSTS: payingCosts },
 } as const;
 export type Mode = keyof typeof modes;
+const everyRun: readonly Mode[] = ["always", "learn", "always without move"];
 
 export interface VictimRun {
   /** test/victims/NAME.c */
@@ -31,8 +41,10 @@ export interface VictimRun {
   args?: readonly string[];
   stdin?: string | Uint8Array;
   env?: Record<string, string>;
-  /** What the counters must reach under `always`, in bytes; true (the default) asks for more than nothing of both. */
-  expectElision?: boolean | { redirected?: number; elided?: number; translated?: number };
+  /** What the counters must reach in every mode; true unless told. */
+  expectElision?: ExpectedElision;
+  /** An exception from that. */
+  underLearn?: UnderLearn;
   /** Libraries to preload in every run, after libzio.so. */
   preload?: readonly string[];
   /** Likewise, before ours. */
@@ -85,47 +97,10 @@ function plainEnvironment(): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), LC_ALL: "C", ...(filters ? { ZIO_SECCOMP: String(filters) } : {}) };
 }
 
-function ending({ status, signal }: Outcome): string {
-  return signal ? `killed by ${signal}` : `exit status ${status}`;
-}
-
-function disagreements(plain: Outcome, zio: Outcome): string[] {
-  if (zio.hang !== undefined) return [`hang, killed; its threads:\n${zio.hang}`];
-  const found: string[] = [];
-  if (ending(plain) !== ending(zio)) found.push(`plain: ${ending(plain)}; zio: ${ending(zio)}`);
-  for (const stream of ["stdout", "stderr"] as const)
-    if (!plain[stream].equals(zio[stream])) found.push(`${stream}: ${firstDifference(plain[stream], zio[stream])}`);
-  return found;
-}
-
-function missingElision(expected: VictimRun["expectElision"], stats: StatsDirectory): string[] {
-  if (expected === false) return [];
-  const wanted = typeof expected === "object" ? expected : {};
-  const shortfalls = [
-    ["redirectedBytes", wanted.redirected ?? 1],
-    ["elidedBytes", wanted.elided ?? 1],
-    ["translatedBytes", wanted.translated ?? 0],
-  ] as const;
-  const state =
-    stats.processes.map(({ command, state: text }) => `${command}: ${text}`).join(", ") || "no counters page";
-  return shortfalls
-    .filter(([name, least]) => (stats.totals[name] ?? 0) < least)
-    .map(
-      ([name, least]) =>
-        `${name} is ${stats.totals[name] ?? 0}, expected at least ${least} (${state}); ${nonZero(stats)}`,
-    );
-}
-
-function nonZero({ totals }: StatsDirectory): string {
-  return Object.entries(totals)
-    .filter(([, value]) => value !== 0)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(" ");
-}
-
 /** The runs of one victim, each in a directory of its own below one scratch directory. */
 class Session {
   readonly #scratch = mkdtempSync(join(tmpdir(), "zio-both-ways-"));
+  #runs = 0;
 
   constructor(
     readonly program: string,
@@ -153,7 +128,8 @@ class Session {
     return path;
   }
 
-  async execute(name: string, settings: Record<string, string>, libraries: readonly string[]): Promise<ZioRun> {
+  async execute(settings: Record<string, string>, libraries: readonly string[]): Promise<ZioRun> {
+    const name = `run${++this.#runs}`;
     const cwd = this.directory(name);
     const stats = this.directory(`${name}.stats`);
     const env = { ...plainEnvironment(), ...this.run.env, ...settings, ZIO_STATS: stats };
@@ -170,8 +146,8 @@ class Session {
   /** Repeats both runs with the memory that the victim shows dumped, and says where it differs. */
   async explain(mode: Mode, library: string): Promise<string | undefined> {
     const [plain, zio] = [this.directory("plain.dump"), this.directory(`${mode}.dump`)];
-    await this.execute("plain.again", { VICTIM_DUMP: plain }, []);
-    await this.execute(`${mode}.again`, { ...this.settings(mode), VICTIM_DUMP: zio }, [library]);
+    await this.execute({ VICTIM_DUMP: plain }, []);
+    await this.execute({ ...this.settings(mode), VICTIM_DUMP: zio }, [library]);
     return explainDumps(plain, zio);
   }
 
@@ -187,6 +163,34 @@ class Session {
   }
 }
 
+/** Runs the session once in `mode` and fails where it can be told from `plain`. */
+async function compare(session: Session, mode: Mode, plain: Outcome, library: string): Promise<ZioRun> {
+  const zio = await session.execute(session.settings(mode), [library]);
+  const problems = disagreements(plain, zio.outcome);
+  if (problems.length === 0) return zio;
+  if (zio.outcome.hang === undefined) problems.push((await session.explain(mode, library)) ?? "no memory was dumped");
+  throw session.failure(mode, library, problems, zio.stats);
+}
+
+/** A case may touch more than pays, and `learn` gives up; then it must elide with costs by which it does pay. */
+async function compareLearning(session: Session, plain: Outcome, library: string): Promise<ZioRun> {
+  const { expectElision, underLearn } = session.run;
+  const asShipped = await compare(session, "learn", plain, library);
+  if (missingElision(expectElision, asShipped.stats).length === 0 && underLearn?.elides !== "not enough")
+    return asShipped;
+  const paying = await compare(session, "learn where it pays", plain, library);
+  const problems = learningProblems(underLearn, missingElision(expectElision, paying.stats));
+  if (problems.length > 0) throw session.failure("learn where it pays", library, problems, paying.stats);
+  return asShipped;
+}
+
+async function compareForced(session: Session, mode: Mode, plain: Outcome, library: string): Promise<ZioRun> {
+  const zio = await compare(session, mode, plain, library);
+  const missing = missingElision(session.run.expectElision, zio.stats);
+  if (missing.length > 0) throw session.failure(mode, library, missing, zio.stats);
+  return zio;
+}
+
 /** Runs a victim plain and in each mode and fails on the first mode in which the two can be told apart. */
 export async function bothWays(run: VictimRun, context?: TestContext): Promise<BothWays> {
   const refusal = await userfaultfdRefusal();
@@ -195,20 +199,16 @@ export async function bothWays(run: VictimRun, context?: TestContext): Promise<B
   if (missing && context) context.skip(`${missing} is not installed`);
   const session = new Session(await compileVictim(run.victim), run);
   try {
-    const { outcome: plain } = await session.execute("plain", {}, []);
+    const { outcome: plain } = await session.execute({}, []);
     if (plain.status === skipStatus && context) context.skip(plain.stdout.toString().trim().split("\n").at(-1));
     if (plain.hang !== undefined) throw new Error(`${run.victim} hangs without zIO:\n${plain.hang}`);
     const library = await preloadableLibrary(run.library);
     const result: BothWays = { plain, zio: {} };
-    for (const mode of run.modes ?? (Object.keys(modes) as Mode[])) {
-      const zio = await session.execute(mode, session.settings(mode), [library]);
-      const problems = disagreements(plain, zio.outcome);
-      if (problems.length > 0 && zio.outcome.hang === undefined)
-        problems.push((await session.explain(mode, library)) ?? "no memory was dumped");
-      if (mode !== "learn") problems.push(...missingElision(run.expectElision, zio.stats));
-      if (problems.length > 0) throw session.failure(mode, library, problems, zio.stats);
-      result.zio[mode] = zio;
-    }
+    for (const mode of run.modes ?? everyRun)
+      result.zio[mode] =
+        mode === "learn"
+          ? await compareLearning(session, plain, library)
+          : await compareForced(session, mode, plain, library);
     return result;
   } finally {
     session[Symbol.dispose]();

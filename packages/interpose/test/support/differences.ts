@@ -2,6 +2,7 @@
 // (VICTIM_DUMP, see victims/victim.h), the byte ranges.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Outcome } from "./run-victim.js";
 
 const shownCharacters = 160;
 const shownRanges = 4;
@@ -63,4 +64,18 @@ export function explainDumps(plainDirectory: string, zioDirectory: string): stri
     return `repeated with dumps: ${name} (${plain.length} bytes) differs in ${shown.join("; ")}${more}`;
   }
   return "repeated with dumps: no dumped memory differed";
+}
+
+function ending({ status, signal }: Outcome): string {
+  return signal ? `killed by ${signal}` : `exit status ${status}`;
+}
+
+/** A line for each thing that an observer could tell two runs by. */
+export function disagreements(plain: Outcome, zio: Outcome): string[] {
+  if (zio.hang !== undefined) return [`hang, killed; its threads:\n${zio.hang}`];
+  const found: string[] = [];
+  if (ending(plain) !== ending(zio)) found.push(`plain: ${ending(plain)}; zio: ${ending(zio)}`);
+  for (const stream of ["stdout", "stderr"] as const)
+    if (!plain[stream].equals(zio[stream])) found.push(`${stream}: ${firstDifference(plain[stream], zio[stream])}`);
+  return found;
 }

@@ -1,5 +1,6 @@
 /* CASE 6: realloc, free and reuse of heap memory that holds views, whatever the allocator. */
 #include "modelled.h"
+#include <dlfcn.h>
 #include <malloc.h>
 
 /* A heap block and its model; unlike `memory_new` it starts where malloc says. */
@@ -89,7 +90,7 @@ static void copies_of_resized(void) {
 /* A neighbour keeps the block from growing in place. */
 static void moved_by_neighbour(void) {
     for (size_t i = 0; i < 40; i++) {
-        struct memory block = received_block(20000 + i * 1111);
+        struct memory block = received_block(20000 + i * 1511);
         void *neighbour = malloc(100);
         struct memory copy = block_new(block.n);
         memory_copy(&copy, 0, &block, 0, block.n);
@@ -206,12 +207,22 @@ static void cleared_after_free(void) {
         }
 }
 
+/* jemalloc has no pvalloc: glibc's would give a block that its free does not know. */
+static void *(*page_allocator(void))(size_t) {
+    Dl_info of_pvalloc, of_malloc;
+    need(dladdr(dlsym(RTLD_NEXT, "pvalloc"), &of_pvalloc) &&
+             dladdr(dlsym(RTLD_NEXT, "malloc"), &of_malloc),
+         "dladdr");
+    return of_pvalloc.dli_fbase == of_malloc.dli_fbase ? pvalloc : valloc;
+}
+
 static void aligned_forms(void) {
+    void *(*whole_pages)(size_t) = page_allocator();
     for (size_t alignment = 64; alignment <= 64 * KIB; alignment *= 8)
         for (size_t i = 0; i < 4; i++) {
             void *blocks[5] = {
                 aligned_alloc(alignment, sizes[i] / alignment * alignment + alignment),
-                memalign(alignment, sizes[i]), valloc(sizes[i]), pvalloc(sizes[i]), NULL};
+                memalign(alignment, sizes[i]), valloc(sizes[i]), whole_pages(sizes[i]), NULL};
             need(posix_memalign(&blocks[4], alignment, sizes[i]) == 0, "posix_memalign");
             uint64_t from[5];
             for (size_t b = 0; b < 5; b++) {

@@ -171,19 +171,19 @@ static void subranges(void) {
 /* One buffer put together from slices of many, as a join does, and the reverse. */
 static void join_and_slice(void) {
     enum { parts = 12 };
-    struct memory part[parts], joined = memory_new(HEAP, 0, parts * 30000);
+    struct memory part[parts], joined = memory_new(HEAP, 0, parts * 80000);
     for (size_t i = 0; i < parts; i++) {
-        part[i] = memory_new(HEAP, i * 401, 30000);
-        memory_feed(&part[i], 0, 30000);
+        part[i] = memory_new(HEAP, i * 401, 80000);
+        memory_feed(&part[i], 0, 80000);
     }
     size_t at = 0;
     for (size_t i = 0; i < parts; i++) {
-        memory_copy_by(memcpy, &joined, at, &part[i], i * 10, 29000);
-        at += 29000;
+        memory_copy_by(memcpy, &joined, at, &part[i], i * 10, 79000);
+        at += 79000;
     }
     check_sent_range("joined", &joined, 0, at);
     for (size_t i = 0; i < parts; i++)
-        memory_copy_by(memcpy, &part[parts - 1 - i], 17, &joined, i * 29000 + 4, 28001);
+        memory_copy_by(memcpy, &part[parts - 1 - i], 17, &joined, i * 79000 + 4, 78001);
     for (size_t i = 0; i < parts; i++)
         check(i % 2 ? "odd part" : "even part", &part[i]);
     check("joined", &joined);
@@ -215,10 +215,10 @@ static void short_message(void) {
 
 /* The same bytes reach one buffer twice, and a buffer is copied to two places of itself. */
 static void within_one_buffer(void) {
-    struct memory buffer = memory_new(HEAP, 0, 60 * PAGE);
-    memory_feed(&buffer, 100, 10 * PAGE);
-    for (size_t to = 11 * PAGE; to + 10 * PAGE < buffer.n; to += 11 * PAGE + 1)
-        memory_copy_by(memcpy, &buffer, to, &buffer, 100, 10 * PAGE);
+    struct memory buffer = memory_new(HEAP, 0, 120 * PAGE);
+    memory_feed(&buffer, 100, 20 * PAGE);
+    for (size_t to = 21 * PAGE; to + 20 * PAGE < buffer.n; to += 21 * PAGE + 1)
+        memory_copy_by(memcpy, &buffer, to, &buffer, 100, 20 * PAGE);
     check_sent("buffer", &buffer);
     memory_store(&buffer, 5 * PAGE, 1, 10);
     memory_copy_by(memcpy, &buffer, 30 * PAGE + 7, &buffer, 3, 20 * PAGE);
