@@ -15,6 +15,7 @@
 #include "kernel_storage.h"
 #include "ledger.h"
 #include "policy.h"
+#include "presence.h"
 #include "pushback.h"
 #include "thread_state.h"
 
@@ -151,6 +152,7 @@ static void become_child(bool shares_descriptors) {
         return;
     zio_tracker_fork_child(&zio__tracker, shares_descriptors);
     zio__pushback_after_fork();
+    zio__presence_after_fork();
     zio__stats_open();
 }
 

@@ -9,6 +9,7 @@
 #include "instance.h"
 #include "kernel_stack.h"
 #include "ledger.h"
+#include "presence.h"
 #include "redirect.h"
 
 enum { PIECES = 64, LEAST_BYTES = 4096 };
@@ -86,7 +87,9 @@ static bool present_with(struct presentation *shown, int fd, const struct zio_io
         presented.piece_count = (size_t)shown->count;
         /* Sending is a cancellation point; a thread that ends there must not keep the origins. */
         pthread_cleanup_push(release, shown);
+        zio__begin_wait();
         *result = zio__kernel_stack.transmit(zio__kernel_channel(fd), &presented, NULL);
+        zio__end_wait();
         pthread_cleanup_pop(0);
         /* Pieces can be refused where one buffer would not be; nothing was sent then. */
         done = *result != -EINVAL;
@@ -111,8 +114,8 @@ static bool present_many(int fd, const struct zio_io_request *request, ssize_t *
     return present_with(&shown, fd, request, result);
 }
 
-bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_request *request,
-                  ssize_t *result) {
+static bool present(int fd, enum zio__descriptor known, const struct zio_io_request *request,
+                    ssize_t *result) {
     if (request->piece_count == 0 || request->piece_count > IOV_MAX ||
         !any_may_show_views(request) || !zio__has_stack() ||
         (known != ZIO__SOCKET_DESCRIPTOR && !zio__kind_takes_pieces(fd, ZIO__OUTPUT)))
@@ -124,4 +127,13 @@ bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_reques
     struct zio_origin *origins[PIECES];
     struct presentation shown = {.pieces = pieces, .origins = origins, .room = PIECES};
     return present_with(&shown, fd, request, result);
+}
+
+bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_request *request,
+                  ssize_t *result) {
+    if (!zio__enter())
+        return false;
+    bool done = present(fd, known, request, result);
+    zio__leave();
+    return done;
 }

@@ -12,6 +12,7 @@
 #include "instance.h"
 #include "kernel_stack.h"
 #include "policy.h"
+#include "presence.h"
 #include "pushback.h"
 #include "thread_state.h"
 
@@ -157,6 +158,13 @@ bool zio__may_redirect(int fd, enum zio__descriptor known) {
     return false;
 }
 
+static ssize_t receive(int fd, struct zio_io_request *request) {
+    zio__begin_wait();
+    ssize_t received = zio__kernel_stack.receive(zio__kernel_channel(fd), request);
+    zio__end_wait();
+    return received;
+}
+
 /* The buffer shows an origin that nobody else uses: the input goes where the last one went, and no
  * view changes. A server that only passes messages on works like this. */
 static bool overwrite(int fd, const struct zio_io_request *request, uint16_t site,
@@ -175,7 +183,7 @@ static bool overwrite(int fd, const struct zio_io_request *request, uint16_t sit
     struct iovec target = {known.origin->data + offset, piece->iov_len};
     struct zio_io_request overwriting = *request;
     overwriting.pieces = &target;
-    ssize_t received = zio__kernel_stack.receive(zio__kernel_channel(fd), &overwriting);
+    ssize_t received = receive(fd, &overwriting);
     if (slot >= 0)
         zio__unnote_overwriting(slot);
     size_t arrived = received > 0 ? (size_t)received : 0, delivered;
@@ -191,8 +199,8 @@ static bool overwrite(int fd, const struct zio_io_request *request, uint16_t sit
     return true;
 }
 
-bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_request *request,
-                   uintptr_t return_address, ssize_t *result) {
+static bool redirect(int fd, enum zio__descriptor known, const struct zio_io_request *request,
+                     uintptr_t return_address, ssize_t *result) {
     uint16_t site;
     if (!zio__has_stack())
         return false;
@@ -211,7 +219,7 @@ bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_reque
     struct zio_io_request redirected = *request;
     redirected.pieces = plan.pieces;
     redirected.piece_count = (size_t)plan.count;
-    ssize_t received = zio__kernel_stack.receive(zio__kernel_channel(fd), &redirected);
+    ssize_t received = receive(fd, &redirected);
     received = zio__redirection_publish(&plan, request->offset < 0 ? fd : -1, received, site);
     /* Pieces can be refused where one buffer would not be; nothing was consumed then. */
     if (received == -EINVAL)
@@ -221,6 +229,15 @@ bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_reque
     zio__stats_gauges();
     *result = received;
     return true;
+}
+
+bool zio__redirect(int fd, enum zio__descriptor known, const struct zio_io_request *request,
+                   uintptr_t return_address, ssize_t *result) {
+    if (!zio__enter())
+        return false;
+    bool done = redirect(fd, known, request, return_address, result);
+    zio__leave();
+    return done;
 }
 
 ssize_t zio__as_libc(ssize_t result) {

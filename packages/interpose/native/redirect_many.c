@@ -6,6 +6,7 @@
 #include "hooks/hook_table.h"
 #include "instance.h"
 #include "policy.h"
+#include "presence.h"
 #include "pushback.h"
 #include "redirection.h"
 
@@ -87,13 +88,15 @@ static bool take_pushback(int fd, struct mmsghdr *messages, int flags, int *resu
 static int receive(struct many *many, int fd, unsigned count, int flags, struct timespec *timeout) {
     int result;
     pthread_cleanup_push(release_memory, many->memory);
+    zio__begin_wait();
     result = ZIO_REAL(recvmmsg)(fd, many->copies, count, flags, timeout);
+    zio__end_wait();
     pthread_cleanup_pop(0);
     return result;
 }
 
-bool zio__redirect_many(int fd, struct mmsghdr *messages, unsigned count, int flags,
-                        struct timespec *timeout, uintptr_t return_address, int *result) {
+static bool redirect_many(int fd, struct mmsghdr *messages, unsigned count, int flags,
+                          struct timespec *timeout, uintptr_t return_address, int *result) {
     if (take_pushback(fd, messages, flags, result))
         return true;
     if (count > KERNEL_MAX)
@@ -123,5 +126,14 @@ bool zio__redirect_many(int fd, struct mmsghdr *messages, unsigned count, int fl
         errno = done ? error : saved;
     }
     zio_origin_release(memory);
+    return done;
+}
+
+bool zio__redirect_many(int fd, struct mmsghdr *messages, unsigned count, int flags,
+                        struct timespec *timeout, uintptr_t return_address, int *result) {
+    if (!zio__enter())
+        return false;
+    bool done = redirect_many(fd, messages, count, flags, timeout, return_address, result);
+    zio__leave();
     return done;
 }

@@ -6,6 +6,7 @@ describeVictim("sandbox", {
   "a filter installed by prctl kills nobody for zIO's calls": "by-prctl",
   "a filter installed by the seccomp call kills nobody": "by-seccomp",
   "a filter that comes over busy threads kills nobody": "over-threads",
+  "a filter that comes over a thread that waits for input kills nobody": "over-waiting",
   "a confined program ends as it does plain": "exits",
   "threads and children under a filter end and begin": "goes-on",
   "questions about seccomp change nothing": { args: ["asks"], expectElision: { elided: 10 * 192 * 1024 } },

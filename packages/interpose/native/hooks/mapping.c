@@ -9,6 +9,7 @@
 #include <zio/syscall.h>
 
 #include "../instance.h"
+#include "../presence.h"
 #include "hook_table.h"
 
 static bool may_hold(const void *start, size_t length) {
@@ -16,7 +17,10 @@ static bool may_hold(const void *start, size_t length) {
 }
 
 static long retire(void *start, size_t length, struct zio_map_call call) {
+    bool entered = zio__enter();
     long result = zio_tracker_retire(&zio__tracker, start, length, &call);
+    if (entered)
+        zio__leave();
     if (result >= 0 || result < -4095)
         return result;
     errno = (int)-result;

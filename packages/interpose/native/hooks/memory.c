@@ -7,6 +7,7 @@
 #include "../boot.h"
 #include "../instance.h"
 #include "../ledger.h"
+#include "../presence.h"
 #include "hook_table.h"
 
 void __chk_fail(void) __attribute__((noreturn));
@@ -34,41 +35,49 @@ static bool overlaps(const void *a, const void *b, size_t length) {
     return x < y + length && y < x + length;
 }
 
+/* False: the bytes are still to be copied. */
+static bool copy_views(void *to, const void *from, size_t length) {
+    if (!zio__has_stack())
+        return false;
+    if (!zio_tracker_may_hold(&zio__tracker, from, length)) {
+        zio_tracker_overwrite(&zio__tracker, to, length);
+        return false;
+    }
+    zio__ledger_tidy();
+    if (zio_tracker_copy(&zio__tracker, to, from, length))
+        return true;
+    if (overlaps(to, from, length))
+        return false;
+    zio_tracker_overwrite(&zio__tracker, to, length);
+    return copy_from_origins(to, from, length);
+}
+
 static void *copy(void *to, const void *from, size_t length) {
     if (!zio__real.memmove)
         return zio__boot_memmove(to, from, length);
-    if (!atomic_load_explicit(&zio__on, memory_order_acquire))
+    if (!atomic_load_explicit(&zio__on, memory_order_acquire) ||
+        (!zio_tracker_may_hold(&zio__tracker, from, length) &&
+         !zio_tracker_may_hold(&zio__tracker, to, length)) ||
+        !zio__enter())
         return zio__real.memmove(to, from, length);
-    bool from_views = zio_tracker_may_hold(&zio__tracker, from, length);
-    if ((from_views || zio_tracker_may_hold(&zio__tracker, to, length)) && !zio__has_stack())
-        return zio__real.memmove(to, from, length);
-    if (from_views) {
-        zio__ledger_tidy();
-        if (zio_tracker_copy(&zio__tracker, to, from, length))
-            return to;
-        if (!overlaps(to, from, length)) {
-            zio_tracker_overwrite(&zio__tracker, to, length);
-            if (copy_from_origins(to, from, length))
-                return to;
-        }
-    } else if (zio_tracker_may_hold(&zio__tracker, to, length)) {
-        zio_tracker_overwrite(&zio__tracker, to, length);
-    }
-    return zio__real.memmove(to, from, length);
+    bool done = copy_views(to, from, length);
+    zio__leave();
+    return done ? to : zio__real.memmove(to, from, length);
 }
 
 static void *set(void *to, int value, size_t length) {
     if (!zio__real.memset)
         return zio__boot_memset(to, value, length);
-    if (atomic_load_explicit(&zio__on, memory_order_acquire) &&
-        zio_tracker_may_hold(&zio__tracker, to, length) && zio__has_stack()) {
-        if ((unsigned char)value == 0) {
-            zio_tracker_zero(&zio__tracker, to, length);
-            return to;
-        }
+    if (!atomic_load_explicit(&zio__on, memory_order_acquire) ||
+        !zio_tracker_may_hold(&zio__tracker, to, length) || !zio__enter())
+        return zio__real.memset(to, value, length);
+    bool zeroes = (unsigned char)value == 0 && zio__has_stack();
+    if (zeroes)
+        zio_tracker_zero(&zio__tracker, to, length);
+    else if (zio__has_stack())
         zio_tracker_overwrite(&zio__tracker, to, length);
-    }
-    return zio__real.memset(to, value, length);
+    zio__leave();
+    return zeroes ? to : zio__real.memset(to, value, length);
 }
 
 ZIO_EXPORT void *memcpy(void *to, const void *from, size_t length) {
@@ -134,12 +143,20 @@ static size_t viewed_size(void *block) {
     return zio__real.malloc_usable_size(block);
 }
 
+static void discard(void *block, size_t size) {
+    if (!zio__enter())
+        return;
+    if (zio__has_stack())
+        zio_tracker_discard(&zio__tracker, block, size);
+    zio__leave();
+}
+
 ZIO_EXPORT void free(void *block) {
     if (__builtin_expect(atomic_load_explicit(&zio__tracker.map.count, memory_order_relaxed) != 0,
                          0)) {
         size_t size = viewed_size(block);
-        if (size >= 4096 && zio__has_stack())
-            zio_tracker_discard(&zio__tracker, block, size);
+        if (size >= 4096)
+            discard(block, size);
     }
     ZIO_REAL(free)(block);
 }
@@ -160,7 +177,7 @@ ZIO_EXPORT void *realloc(void *block, size_t length) {
         return ZIO_REAL(realloc)(block, length);
     }
     copy(grown, block, size);
-    zio_tracker_discard(&zio__tracker, block, size);
+    discard(block, size);
     zio__real.free(block);
     return grown;
 }

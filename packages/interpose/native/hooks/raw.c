@@ -12,6 +12,7 @@
 #include <zio/syscall.h>
 
 #include "../instance.h"
+#include "../presence.h"
 #include "hook_table.h"
 #include "process.h"
 
@@ -116,8 +117,11 @@ ZIO_EXPORT long syscall(long number, ...) {
     case SYS_sigaltstack:
         return sigaltstack((const stack_t *)a[0], (stack_t *)a[1]);
     case SYS_seccomp:
-        if (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2]))
+        if (a[0] == SECCOMP_SET_MODE_STRICT || (a[0] == SECCOMP_SET_MODE_FILTER && a[2])) {
             zio__before_seccomp();
+            if (a[1] & SECCOMP_FILTER_FLAG_TSYNC)
+                zio__await_absence();
+        }
         break;
     case SYS_prctl:
         return prctl((int)a[0], a[1], a[2], a[3], a[4]);

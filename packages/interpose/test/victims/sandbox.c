@@ -132,6 +132,34 @@ static void over_threads(void) {
     _exit(failures != 0);
 }
 
+static void *waiting(void *argument) {
+    byte *one = region(SIZE), *two = region(SIZE);
+    *(atomic_int *)argument = 1;
+    EXPECT(read(c.in, one, SIZE), SIZE);
+    copy(two, one, SIZE);
+    EXPECT_BYTES(two, SIZE, NEW, 0);
+    return NULL;
+}
+
+/* The same while a thread waits in an input, which goes on under the filter. */
+static void over_waiting(void) {
+    static const int calls[] = {SYS_read,    SYS_write,  SYS_exit,           SYS_exit_group,
+                                SYS_futex,   SYS_munmap, SYS_rt_sigprocmask, SYS_clock_nanosleep,
+                                SYS_madvise};
+    prepare();
+    EXPECT(read(c.in, d, SIZE), SIZE);
+    pthread_t thread = start(waiting, &rounds[0]);
+    while (!rounds[0])
+        pause_ms(1);
+    pause_ms(20);
+    install(allow(calls, COUNT(calls), SECCOMP_RET_KILL_PROCESS), 2);
+    EXPECT(write(c.out, source, SIZE), SIZE);
+    pthread_join(thread, NULL);
+    EXPECT(write(c.out, source, SIZE), SIZE);
+    confined();
+    _exit(failures != 0);
+}
+
 /* The filter and all that was done under it are the program's: it ends as it does plain. */
 static void leaves(int way) {
     static const int calls[] = {SYS_read, SYS_write, SYS_exit_group, SYS_fstat, SYS_newfstatat};
@@ -309,6 +337,7 @@ int main(int argc, char **argv) {
                                            {"by-prctl", by_prctl},
                                            {"by-seccomp", by_seccomp},
                                            {"over-threads", over_threads},
+                                           {"over-waiting", over_waiting},
                                            {"exits", exits},
                                            {"goes-on", goes_on},
                                            {"asks", asks},
