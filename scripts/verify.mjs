@@ -14,6 +14,7 @@ const checks = [
     ["scripts/test.mjs", "packages/interpose"],
     { ZIO_TEST_LIBRARY: "trapping" },
   ],
+  ["a Redis Cluster under a rolling restart", process.execPath, ["scripts/redis-cluster.mjs"]],
   ["a short soak", process.execPath, ["scripts/soak.mjs", "--minutes", "2"]],
   ["the packages, compiled from what they ship", process.execPath, ["scripts/check-packages.mjs"]],
   ["installing with every package manager and Node", process.execPath, ["scripts/install-matrix.mjs"]],

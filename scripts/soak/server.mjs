@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { environment, readStatsDirectory } from "../../packages/interpose/dist/index.js";
 import { RedisClient } from "./redis-client.mjs";
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
@@ -19,9 +19,9 @@ export class RedisServer {
   #output = "";
 
   /** `zio`: what `environment` of @zio/interpose takes; undefined: plain. */
-  static async start(directory, zio, settings = []) {
+  static async start(directory, zio, settings = [], port = undefined) {
     const server = new RedisServer();
-    server.port = await freePort();
+    server.port = port ?? (await freePort());
     server.statsDirectory = zio?.statsDirectory;
     const own = ["--port", server.port, "--bind", "127.0.0.1", "--dir", directory, "--save", "", "--daemonize", "no"];
     const { LD_PRELOAD, ...base } = process.env;
