@@ -38,7 +38,7 @@ for (const project of projects) {
   check(`types of ${project}`, process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", project]);
 }
 
-const directories = ["core", "fault-handler", "interpose"].map((name) => `packages/${name}`);
+const directories = ["core", "fault-handler", "interpose", "nvm"].map((name) => `packages/${name}`);
 const includes = directories.flatMap((directory) => [`-I${directory}/include`, `-I${directory}/native`]);
 for (const directory of directories.map((name) => `${name}/native`)) {
   for (const entry of readdirSync(join(root, directory), { recursive: true })) {

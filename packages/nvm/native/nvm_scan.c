@@ -1,0 +1,182 @@
+/* Going through the records of the ring. What counts: after a power cut, everything up to the
+ * highest sequence number that any valid commit record in the ring names, because a commit is only
+ * written once all that it covers is durable; every record up to there must then be valid, or the
+ * pool is damaged. After the death of a process, every valid record up to the first gap, less the
+ * beginning of a write whose end is missing. */
+#include "nvm_internal.h"
+
+#include "bytes.h"
+
+uint32_t nvm__record_crc(const struct zio_nvm_pool *pool, const struct nvm_record *record,
+                         const void *inline_data) {
+    uint32_t crc = nvm__crc32c(pool->seed, (const char *)record + sizeof record->crc, NVM_LINE - 4);
+    return record->kind == NVM_RECORD_INLINE ? nvm__crc32c(crc, inline_data, record->length) : crc;
+}
+
+static const struct nvm_record *record_at(const struct zio_nvm_pool *pool, uint64_t at) {
+    return nvm__at(pool, pool->ring_offset + at);
+}
+
+/* Nothing is read beyond the ring, whatever the record says. */
+static bool is_record_valid(const struct zio_nvm_pool *pool, uint64_t at, uint64_t sequence) {
+    const struct nvm_record *record = record_at(pool, at);
+    if (record->sequence != sequence || record->span < NVM_LINE || record->span % NVM_LINE ||
+        record->span > pool->ring_bytes - at || record->kind < NVM_RECORD_DATA ||
+        record->kind > NVM_RECORD_PAD)
+        return false;
+    if (record->kind == NVM_RECORD_INLINE && record->length > record->span - NVM_LINE)
+        return false;
+    return record->crc == nvm__record_crc(pool, record, record + 1);
+}
+
+static void pass(const struct zio_nvm_pool *pool, struct nvm_cursor *cursor, uint32_t span,
+                 uint64_t count) {
+    cursor->at += span;
+    if (cursor->at == pool->ring_bytes)
+        cursor->at = 0;
+    cursor->walked += span;
+    cursor->sequence += count;
+}
+
+/* Commits are written in pairs. One of a pair that is damaged is passed over: the other one says
+ * the same, and by its sequence number what lies between is known. */
+static bool is_damaged_twin(const struct zio_nvm_pool *pool, const struct nvm_cursor *cursor) {
+    uint64_t next = cursor->at + NVM_LINE == pool->ring_bytes ? 0 : cursor->at + NVM_LINE;
+    if (cursor->walked + 2 * NVM_LINE > pool->ring_bytes ||
+        !is_record_valid(pool, next, cursor->sequence + 1))
+        return false;
+    const struct nvm_record *record = record_at(pool, next);
+    return cursor->twin_next ||
+           (record->kind == NVM_RECORD_COMMIT && record->flags & NVM_RECORD_TWIN);
+}
+
+int nvm__next_record(const struct zio_nvm_pool *pool, struct nvm_cursor *cursor,
+                     const struct nvm_record **record) {
+    if (cursor->walked >= pool->ring_bytes)
+        return 0;
+    if (!is_record_valid(pool, cursor->at, cursor->sequence)) {
+        if (!is_damaged_twin(pool, cursor))
+            return 0;
+        pass(pool, cursor, NVM_LINE, 1);
+        cursor->damaged++;
+    }
+    *record = record_at(pool, cursor->at);
+    cursor->twin_next =
+        (*record)->kind == NVM_RECORD_COMMIT && !((*record)->flags & NVM_RECORD_TWIN);
+    pass(pool, cursor, (*record)->span, 1);
+    return 1;
+}
+
+/* The highest sequence number that a commit of this lap covers; 0: there is none. Any commit tells
+ * too of a superblock that came after the one that was found. */
+static uint64_t find_committed(const struct zio_nvm_pool *pool, uint64_t *newest) {
+    uint64_t tail = pool->super.tail_sequence, window = pool->ring_bytes / NVM_LINE;
+    uint64_t committed = 0;
+    for (uint64_t at = 0; at < pool->ring_bytes; at += NVM_LINE) {
+        const struct nvm_record *record = record_at(pool, at);
+        if (record->kind != NVM_RECORD_COMMIT || record->span != NVM_LINE)
+            continue;
+        bool counts = record->sequence >= tail && record->sequence - tail <= window &&
+                      record->offset < record->sequence && record->offset > committed;
+        bool newer = record->generation > *newest;
+        if ((!counts && !newer) || !is_record_valid(pool, at, record->sequence))
+            continue;
+        if (counts)
+            committed = record->offset;
+        if (newer)
+            *newest = record->generation;
+    }
+    return committed >= tail ? committed : 0;
+}
+
+static bool is_possible(const struct zio_nvm_pool *pool, const struct nvm_record *record) {
+    if (record->kind != NVM_RECORD_DATA && record->kind != NVM_RECORD_INLINE)
+        return true;
+    if (record->slot >= pool->file_slots || record->length == 0 ||
+        record->length > (uint64_t)INT64_MAX - record->offset ||
+        record->offset > (uint64_t)INT64_MAX)
+        return false;
+    const struct nvm_file_entry *entry = pool->files[record->slot].entry;
+    if (entry->state == NVM_FILE_FREE || entry->use != record->use)
+        return false;
+    if (record->kind == NVM_RECORD_INLINE)
+        return record->data == (uint64_t)((const unsigned char *)(record + 1) - pool->pm.base);
+    return record->data >= pool->data_offset && record->data < pool->bytes &&
+           record->length <= pool->bytes - record->data;
+}
+
+/* The end of what a dead process completed. */
+static struct nvm_cursor find_end(struct zio_nvm_pool *pool, struct nvm_scan *scan) {
+    struct nvm_cursor cursor = scan->end, good = cursor;
+    const struct nvm_record *record;
+    while (nvm__next_record(pool, &cursor, &record)) {
+        if (record->generation > scan->newest)
+            scan->newest = record->generation;
+        if (!(record->flags & NVM_RECORD_MORE))
+            good = cursor;
+    }
+    return good;
+}
+
+static void count_record(struct zio_nvm_pool *pool, const struct nvm_record *record) {
+    struct zio_nvm_file *file = &pool->files[record->slot];
+    if (record->kind == NVM_RECORD_DATA)
+        nvm__use_blocks(pool, record->data, record->length);
+    if (file->bytes < record->offset + record->length)
+        file->bytes = record->offset + record->length;
+    file->records++;
+    file->logged_bytes += record->length;
+}
+
+/* Checks every record before `end`, and counts it, or shows it to the visitor. */
+static int go_through(struct zio_nvm_pool *pool, struct nvm_cursor end, struct nvm_scan *scan,
+                      const struct nvm_visitor *visitor, struct zio_nvm_problem *problem) {
+    const struct nvm_record *record;
+    while (scan->end.sequence < end.sequence) {
+        uint64_t at = pool->ring_offset + scan->end.at;
+        if (!nvm__next_record(pool, &scan->end, &record))
+            return nvm__problem(problem, ZIO_NVM_RECORD_DAMAGED, -EIO, at, NULL);
+        if (!is_possible(pool, record))
+            return nvm__problem(problem, ZIO_NVM_RECORD_INVALID, -EIO, at, NULL);
+        if (record->kind != NVM_RECORD_DATA && record->kind != NVM_RECORD_INLINE)
+            continue;
+        const unsigned char *data = nvm__at(pool, record->data);
+        if ((record->flags & NVM_RECORD_CRC) &&
+            nvm__crc32c(0, data, record->length) != record->data_crc)
+            return nvm__problem(problem, ZIO_NVM_DATA_DAMAGED, -EIO, record->data,
+                                pool->files[record->slot].entry->path);
+        scan->records++;
+        scan->bytes += record->length;
+        if (!visitor) {
+            count_record(pool, record);
+            continue;
+        }
+        struct zio_nvm_good_record good = {record->slot, record->sequence, record->offset,
+                                           record->length, data};
+        int result = visitor->visit(visitor->context, &good);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+int nvm__scan(struct zio_nvm_pool *pool, bool same_boot, struct nvm_scan *scan,
+              const struct nvm_visitor *visitor, struct zio_nvm_problem *problem) {
+    zio__zero_bytes(scan, sizeof *scan);
+    scan->end.at = pool->super.tail;
+    scan->end.sequence = pool->super.tail_sequence;
+    if (pool->super.state == NVM_CLEAN)
+        return 0;
+    scan->committed = find_committed(pool, &scan->newest);
+    struct nvm_cursor end = find_end(pool, scan);
+    if (scan->newest > pool->super.generation)
+        return nvm__problem(problem, ZIO_NVM_SUPERBLOCK_STALE, -EIO, NVM_SUPERBLOCKS, NULL);
+    if (end.sequence <= scan->committed || !same_boot) {
+        uint64_t complete = end.sequence;
+        /* Where a record below is damaged, going through comes upon it. */
+        end.sequence = scan->committed ? scan->committed + 1 : pool->super.tail_sequence;
+        if (complete > end.sequence)
+            scan->dropped = complete - end.sequence;
+    }
+    return go_through(pool, end, scan, visitor, problem);
+}

@@ -1,0 +1,2 @@
+/* @zio/core, compiled into this library. */
+#include "zio_core_unit.c"
