@@ -162,7 +162,7 @@ static int resolve_view(struct zio_tracker *tracker, const struct zio_view *view
     if (*filled > 0) {
         zio_tracker_count(tracker, ZIO_COUNT_faults, 1);
         if (tracker->listener.touched)
-            tracker->listener.touched(tracker->listener.context, view->tag, *filled);
+            tracker->listener.touched(tracker->listener.context, view->tag, page, *filled);
         return 0;
     }
     return code;

@@ -16,7 +16,8 @@ enum {
     /* Views looked at in one pass. With the deferred copies it stays below the 4 KiB of stack
      * that zio__begin makes resident. */
     ZIO__PASS_VIEWS = 12,
-    ZIO__PASS_DEFERRED = 64,
+    ZIO__PASS_DEFERRED = 96,
+    ZIO__KEPT_RUNS = 24, /* in a pass: what is sent then still has few enough pieces (present.c) */
     ZIO__REFUSALS = 6, /* pages that may refuse eviction before a pass copies the rest */
     ZIO__SCRATCH_BYTES = 4 << 20,
     ZIO__WINDOW_MAX = 256 << 10,

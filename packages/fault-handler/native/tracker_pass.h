@@ -14,6 +14,7 @@ struct zio__pass {
     bool sharing; /* the bytes are shown elsewhere too */
     struct zio_tracker_holds holds;
     int refusals;
+    int may_keep; /* runs of pages that may be copied to because they will be touched */
     int count, deferred_count;
     uint64_t placed;                        /* bytes that became views */
     struct zio_view views[ZIO__PASS_VIEWS]; /* start: where the bytes shall appear */

@@ -4,7 +4,8 @@
 #include "tracker_pass.h"
 
 /* ZIO__PASS_DEFERRED cannot be exceeded: a pass sees at most ZIO__PASS_VIEWS views, and
- * each adds a hole before it and at most two edges and its share of the refused pages. */
+ * each adds a hole before it and at most two edges and its share of the refused pages, and of the
+ * kept runs. */
 static void defer(struct zio__pass *pass, uint64_t to, uint64_t from, uint64_t length) {
     if (pass->deferred_count > 0) {
         struct zio__deferred_copy *last = &pass->deferred[pass->deferred_count - 1];
@@ -27,6 +28,7 @@ void zio__pass_init(struct zio__pass *pass, struct zio_tracker *tracker, bool sh
     pass->sharing = sharing;
     pass->holds = (struct zio_tracker_holds){0};
     pass->refusals = ZIO__REFUSALS;
+    pass->may_keep = 0;
     pass->count = pass->deferred_count = 0;
     pass->placed = 0;
 }
@@ -69,18 +71,43 @@ static void defer_views(struct zio__pass *pass, int first, int last, uint64_t st
     }
 }
 
+/* The end of the run of whole pages from `at` on that is to be views, or else (*kept) to be copied
+ * to. Where views are already, their pages are missing: those stay views. */
+static uint64_t next_run(struct zio__pass *pass, uint64_t at, uint64_t end, bool *kept) {
+    const struct zio_tracker_listener *listener = &pass->tracker->listener;
+    struct zio_view view;
+    *kept = false;
+    if (!listener->keep || pass->may_keep == 0)
+        return end;
+    uint64_t stop = at + listener->keep(listener->context, at, end, kept);
+    if (*kept && zio_view_map_next(&pass->tracker->map, at, stop - at, &view)) {
+        *kept = view.start >= at + ZIO__PAGE;
+        stop =
+            *kept ? zio__page_down(view.start) : zio__min(stop, zio__page_up(zio__view_end(&view)));
+    }
+    pass->may_keep -= *kept;
+    return stop;
+}
+
 void zio__place_run(struct zio__pass *pass, int first, int last) {
     uint64_t start = pass->views[first].start, end = zio__view_end(&pass->views[last - 1]);
     for (uint64_t at = start; at < end;) {
         uint64_t stop;
         if (at % ZIO__PAGE == 0 && at + ZIO__PAGE <= end) {
-            stop = pass->refusals > 0
-                       ? at + zio__claim(pass->tracker, at, zio__page_down(end), &pass->refusals)
-                       : at;
+            bool kept;
+            uint64_t run = next_run(pass, at, zio__page_down(end), &kept);
+            if (kept) {
+                defer_views(pass, first, last, at, run);
+                zio_tracker_count(pass->tracker, ZIO_COUNT_kept_bytes, run - at);
+                at = run;
+                continue;
+            }
+            stop =
+                pass->refusals > 0 ? at + zio__claim(pass->tracker, at, run, &pass->refusals) : at;
             if (stop > at) {
                 insert_views(pass, first, last, at, stop);
             } else {
-                stop = pass->refusals > 0 ? at + ZIO__PAGE : zio__page_down(end);
+                stop = pass->refusals > 0 ? at + ZIO__PAGE : run;
                 defer_views(pass, first, last, at, stop);
             }
         } else {
@@ -131,15 +158,17 @@ void zio__release_views(struct zio__pass *pass) {
 }
 
 /* The program may have unmapped or protected its buffer while the input waited. Returns the length
- * of the prefix of [start, +length) that can be stored to. Where nothing tells, it did not: its input
- * must not get lost for that. */
-static uint64_t writable_prefix(struct zio_tracker *tracker, uint64_t start, uint64_t length) {
-    struct zio_mapping mapping;
-    for (uint64_t at = start; at < start + length; at = mapping.end) {
-        int code = zio_mapping_query(&tracker->uffd, at, &mapping);
+ * of the prefix of [start, +length) that can be stored to. Where nothing tells, it did not: its
+ * input must not get lost for that. *mapping: the last one asked for, writable, or zeros. */
+static uint64_t writable_prefix(struct zio_tracker *tracker, uint64_t start, uint64_t length,
+                                struct zio_mapping *mapping) {
+    for (uint64_t at = start; at < start + length; at = mapping->end) {
+        if (at >= mapping->start && at < mapping->end)
+            continue; /* the same as before, and writable */
+        int code = zio_mapping_query(&tracker->uffd, at, mapping);
         if (code != 0 && code != ZIO_ENOENT)
             return length;
-        if (code != 0 || !mapping.writable)
+        if (code != 0 || !mapping->writable)
             return at - start;
     }
     return length;
@@ -147,9 +176,10 @@ static uint64_t writable_prefix(struct zio_tracker *tracker, uint64_t start, uin
 
 /* Cuts the pass off at the first deferred byte that cannot be stored. Returns its address. */
 static uint64_t check_deferred(struct zio__pass *pass, uint64_t end) {
+    struct zio_mapping mapping = {0};
     for (int i = 0; i < pass->deferred_count; i++) {
         struct zio__deferred_copy *copy = &pass->deferred[i];
-        uint64_t writable = writable_prefix(pass->tracker, copy->to, copy->length);
+        uint64_t writable = writable_prefix(pass->tracker, copy->to, copy->length, &mapping);
         if (writable == copy->length)
             continue;
         copy->length = writable;
@@ -165,6 +195,7 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
     struct zio__pass pass;
     uint64_t start = zio__address(destination);
     zio__pass_init(&pass, tracker, false);
+    pass.may_keep = ZIO__KEPT_RUNS;
     pass.count = 1;
     pass.views[0] = (struct zio_view){.start = start,
                                       .length = length,
@@ -225,6 +256,7 @@ static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t
     struct zio__pass pass;
     uint64_t covered;
     zio__pass_init(&pass, tracker, true);
+    pass.may_keep = ZIO__KEPT_RUNS;
     if (!zio__begin(tracker, &pass.section, zio_view_map_stripes(from, length),
                     zio_view_map_stripes(to, length), false))
         return 0;

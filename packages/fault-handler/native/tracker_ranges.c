@@ -120,7 +120,7 @@ int zio_tracker_translate(struct zio_tracker *tracker, const void *start, size_t
     if (!zio_tracker_may_hold(tracker, start, length))
         return 0;
     if (!zio__begin(tracker, &section, zio_view_map_stripes(at, length), 0, false))
-        return ZIO_EINVAL;
+        return ZIO_EAGAIN;
     int count = 0, kept = 0;
     while (at < end && count >= 0) {
         uint64_t covered;
@@ -148,10 +148,8 @@ int zio_tracker_translate(struct zio_tracker *tracker, const void *start, size_t
         if (origins[i])
             zio_origin_release(origins[i]);
     zio__end(tracker, &section);
-    if (count < 0) {
-        zio_tracker_count(tracker, ZIO_COUNT_too_many_pieces, 1);
+    if (count < 0)
         return ZIO_EINVAL;
-    }
     if (translated == 0)
         return 0;
     zio_tracker_count(tracker, ZIO_COUNT_translated_bytes, translated);

@@ -6,6 +6,7 @@
 #include "policy.h"
 
 #include "instance.h"
+#include "policy_pages.h"
 #include "policy_paper.h"
 
 enum {
@@ -47,18 +48,23 @@ static void debit(uint16_t tag, int64_t nanoseconds) {
         leave_alone(site);
 }
 
-static void touched(void *context, uint16_t tag, uint64_t bytes) {
+static void touched(void *context, uint16_t tag, uint64_t start, uint64_t bytes) {
     (void)context;
+    zio__pages_touched(start, bytes);
     const struct zio__costs *costs = &zio__settings.costs;
     debit(tag, costs->fault + (int64_t)(costs->page * bytes / PAGE));
+}
+
+static int64_t cost_of_copying(uint64_t bytes) {
+    const struct zio__costs *costs = &zio__settings.costs;
+    uint64_t each = bytes < LARGE_COPY ? costs->copy : costs->copy_large;
+    return (int64_t)(bytes * each >> 16);
 }
 
 static void elided(void *context, uint16_t tag, uint64_t bytes) {
     (void)context;
     struct site *site = &sites[tag % SITES];
-    const struct zio__costs *costs = &zio__settings.costs;
-    uint64_t each = bytes < LARGE_COPY ? costs->copy : costs->copy_large;
-    int64_t credit = (int64_t)(bytes * each >> 16) - costs->elide;
+    int64_t credit = cost_of_copying(bytes) - zio__settings.costs.elide;
     int64_t account =
         atomic_fetch_add_explicit(&site->account, credit, memory_order_relaxed) + credit;
     if (account <= CREDIT_LIMIT)
@@ -67,9 +73,15 @@ static void elided(void *context, uint16_t tag, uint64_t bytes) {
     atomic_store_explicit(&site->penalty, 0, memory_order_relaxed);
 }
 
+static uint64_t keep(void *context, uint64_t start, uint64_t end, bool *kept) {
+    (void)context;
+    return zio__pages_keep(start, end, kept);
+}
+
 void zio__policy_set_up(void) {
     if (zio__settings.policy == ZIO_POLICY_LEARN)
-        zio__tracker.listener = (struct zio_tracker_listener){.elided = elided, .touched = touched};
+        zio__tracker.listener =
+            (struct zio_tracker_listener){.elided = elided, .touched = touched, .keep = keep};
     if (zio__settings.policy == ZIO_POLICY_PAPER)
         zio__policy_paper_set_up();
 }
@@ -112,9 +124,9 @@ bool zio__policy_redirects(uint16_t tag) {
            (tag != 0 && !is_left_alone(&sites[tag % SITES]));
 }
 
-void zio__policy_received(uint16_t tag) {
+void zio__policy_received(uint16_t tag, size_t copied) {
     if (zio__settings.policy == ZIO_POLICY_LEARN)
-        debit(tag, zio__settings.costs.input);
+        debit(tag, zio__settings.costs.input + cost_of_copying(copied));
 }
 
 void zio__policy_overwrote(uint16_t tag) {

@@ -24,8 +24,9 @@ static void elided(void *context, uint16_t site, uint64_t bytes) {
 }
 
 /* A fault is a page, however many pages ours filled at once. */
-static void touched(void *context, uint16_t site, uint64_t bytes) {
+static void touched(void *context, uint16_t site, uint64_t start, uint64_t bytes) {
     (void)context;
+    (void)start;
     (void)bytes;
     struct account *account = &accounts[site % ZIO__POLICY_SITES];
     uint64_t faulted =

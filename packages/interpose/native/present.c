@@ -21,6 +21,7 @@ struct presentation {
     struct iovec *pieces;
     struct zio_origin **origins;
     int count, room;
+    bool lacks_room;
     struct zio_origin *memory; /* that pieces and origins lie in, or NULL */
     struct zio_tracker_holds holds;
 };
@@ -51,7 +52,8 @@ static bool add_program_piece(struct presentation *shown, const struct iovec *pi
     return true;
 }
 
-/* Returns the number of pieces that come from origins, or -1 when there is no room. */
+/* Returns the number of pieces that come from origins, or -1 when there is no room. Of a range that
+ * no vector has room for the memory itself is presented, which is always right. */
 static int translate(struct presentation *shown, const struct zio_io_request *request) {
     int translated = 0;
     for (size_t i = 0; i < request->piece_count; i++) {
@@ -61,6 +63,12 @@ static int translate(struct presentation *shown, const struct zio_io_request *re
             pieces = zio_tracker_translate(
                 &zio__tracker, piece->iov_base, piece->iov_len, shown->pieces + shown->count,
                 shown->origins + shown->count, shown->room - shown->count, &shown->holds);
+        if (pieces == ZIO_EINVAL && shown->room < IOV_MAX) {
+            shown->lacks_room = true;
+            return -1;
+        }
+        if (pieces == ZIO_EINVAL)
+            zio_tracker_count(&zio__tracker, ZIO_COUNT_too_many_pieces, 1);
         if (pieces > 0) {
             shown->count += pieces;
             translated += pieces;
@@ -126,7 +134,9 @@ static bool present(int fd, enum zio__descriptor known, const struct zio_io_requ
     struct iovec pieces[PIECES];
     struct zio_origin *origins[PIECES];
     struct presentation shown = {.pieces = pieces, .origins = origins, .room = PIECES};
-    return present_with(&shown, fd, request, result);
+    if (present_with(&shown, fd, request, result))
+        return true;
+    return shown.lacks_room && present_many(fd, request, result);
 }
 
 bool zio__present(int fd, enum zio__descriptor known, const struct zio_io_request *request,

@@ -70,6 +70,7 @@ static bool is_candidate(const struct iovec *piece) {
 
 bool zio__redirection_plan(struct redirection *plan, const struct zio_io_request *request) {
     plan->count = plan->slice_count = 0;
+    plan->copied = 0;
     for (size_t i = 0; i < request->piece_count; i++) {
         const struct iovec *piece = &request->pieces[i];
         if (!is_candidate(piece) || !add_redirected(plan, piece))
@@ -122,8 +123,10 @@ static size_t publish_slice(struct redirection *plan, int index, int fd, size_t 
         if (zio__is_small(got))
             zio_tracker_count(&zio__tracker, ZIO_COUNT_short_input, 1);
         zio_tracker_count(&zio__tracker, ZIO_COUNT_redirected_bytes, got);
-        if (zio_tracker_publish(&zio__tracker, plan->target[index], got, slice->origin,
-                                slice->offset, site, &delivered) == got)
+        size_t placed = zio_tracker_publish(&zio__tracker, plan->target[index], got, slice->origin,
+                                            slice->offset, site, &delivered);
+        plan->copied += got - placed;
+        if (placed == got)
             zio__remember_viewed(&piece);
     }
     if (delivered < got && fd >= 0)
@@ -225,7 +228,7 @@ static bool redirect(int fd, enum zio__descriptor known, const struct zio_io_req
     if (received == -EINVAL)
         return false;
     if (received > 0)
-        zio__policy_received(site);
+        zio__policy_received(site, plan.copied);
     zio__stats_gauges();
     *result = received;
     return true;

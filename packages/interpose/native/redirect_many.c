@@ -58,7 +58,7 @@ static void publish(struct many *many, int fd, int received) {
                                                  many->sites[i]);
         if (arrived) {
             copy->msg_len = shown > 0 ? (unsigned)shown : 0;
-            zio__policy_received(many->sites[i]);
+            zio__policy_received(many->sites[i], many->plans[i].copied);
         }
     }
     zio__stats_gauges();

@@ -16,6 +16,7 @@ struct redirection {
     struct iovec pieces[ZIO__PIECES_MAX];
     int count;
     int slice_count;
+    size_t copied; /* bytes published that are no views */
     int slice_piece[ZIO__REDIRECTED_MAX];       /* index into pieces */
     unsigned char *target[ZIO__REDIRECTED_MAX]; /* where the program expects the bytes */
     struct zio__slice slices[ZIO__REDIRECTED_MAX];

@@ -34,6 +34,7 @@
     X(redirected_bytes, "redirectedBytes", ZIO_STATS_COUNTER)                                      \
     X(elided_bytes, "elidedBytes", ZIO_STATS_COUNTER)                                              \
     X(copied_bytes, "copiedBytes", ZIO_STATS_COUNTER)                                              \
+    X(kept_bytes, "keptBytes", ZIO_STATS_COUNTER)                                                  \
     X(materialised_bytes, "materialisedBytes", ZIO_STATS_COUNTER)                                  \
     X(moved_bytes, "movedBytes", ZIO_STATS_COUNTER)                                                \
     X(translated_bytes, "translatedBytes", ZIO_STATS_COUNTER)                                      \
@@ -74,12 +75,15 @@ enum zio_tracker_state {
     ZIO_TRACKER_LOST, /* the program closed our descriptor: views are served, none are added */
 };
 
-/* What became of the bytes that an input site published: copied as views, or touched. Views keep
- * the site of their input through every copy. `touched` runs on the handler thread; both run with
- * stripes locked and must only count. */
+/* What became of the bytes that an input site published: copied as views, or touched ([start,
+ * +filled_bytes) was filled). Views keep the site of their input through every copy. `touched` runs
+ * on the handler thread; all run with stripes locked and must only count.
+ * `keep` is asked of whole pages [start, end) that are about to become views, and gives the length
+ * of the run from start on that all shall (*kept false), or that all is better copied to (true). */
 struct zio_tracker_listener {
     void (*elided)(void *context, uint16_t site, uint64_t bytes);
-    void (*touched)(void *context, uint16_t site, uint64_t filled_bytes);
+    void (*touched)(void *context, uint16_t site, uint64_t start, uint64_t filled_bytes);
+    uint64_t (*keep)(void *context, uint64_t start, uint64_t end, bool *kept);
     void *context;
 };
 
@@ -269,8 +273,8 @@ void zio_tracker_compact_if_grown(struct zio_tracker *tracker);
 /* Output: describes [start, +length) by at most max pieces of origins and program memory,
  * appended to iov. A hold is taken for each origin piece (origins[i], or NULL), noted in *holds, and
  * must be dropped with zio_tracker_release. Returns the number of pieces, 0 when the range has no
- * view (nothing was written), or ZIO_EINVAL when max did not suffice or the map was
- * changing: the caller then uses the memory itself, which is always right. */
+ * view (nothing was written), ZIO_EINVAL when max did not suffice, or ZIO_EAGAIN when the map was
+ * changing: the caller then may use the memory itself, which is always right. */
 int zio_tracker_translate(struct zio_tracker *tracker, const void *start, size_t length,
                           struct iovec *iov, struct zio_origin **origins, int max,
                           struct zio_tracker_holds *holds);

@@ -20,6 +20,8 @@ static bool copy_from_origins(unsigned char *to, const void *from, size_t length
     struct zio_origin *origins[PIECES];
     struct zio_tracker_holds holds = {0};
     int count = zio_tracker_translate(&zio__tracker, from, length, pieces, origins, PIECES, &holds);
+    if (count == ZIO_EINVAL)
+        zio_tracker_count(&zio__tracker, ZIO_COUNT_too_many_pieces, 1);
     if (count <= 0)
         return false;
     for (int i = 0; i < count; i++) {

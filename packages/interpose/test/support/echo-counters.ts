@@ -18,12 +18,13 @@ export async function countersAfter(
   copies: number,
   settings: Settings,
   variables: Record<string, string> = {},
+  serverArgs: readonly string[] = [],
 ): Promise<Record<string, number>> {
   const stats = await mkdtemp("/dev/shm/zio-echo-");
   onTestFinished(() => rm(stats, { recursive: true, force: true }));
   const server = spawn(
     program("zio-echo-server"),
-    ["--copies", String(copies), "--message", String(messageBytes), "--seconds", "30"],
+    ["--copies", String(copies), "--message", String(messageBytes), "--seconds", "30", ...serverArgs],
     {
       env: { ...process.env, ...environment({ ...settings, statsDirectory: stats }), ...variables },
       stdio: ["ignore", "pipe", "inherit"],
