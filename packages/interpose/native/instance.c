@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <zio/syscall.h>
 
+#include "exec_target.h"
 #include "hooks/hook_table.h"
 #include "hooks/process.h"
 #include "kernel_storage.h"
@@ -198,6 +199,7 @@ __attribute__((constructor(101))) static void set_up(void) {
     zio__resolve_real();
     check_allocator();
     zio__settings_read(&zio__settings);
+    zio__exec_set_up();
     if (!zio__settings.follow)
         zio__leave_environment();
     int filters = zio_seccomp_filters();

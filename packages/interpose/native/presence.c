@@ -1,5 +1,6 @@
-/* Counters of threads, several, so that threads on different processors seldom share one. A thread that
- * leaves a hook by longjmp or cancellation stays counted: whoever waits does so for a bounded time. */
+/* Counters of threads, several, so that threads on different processors seldom share one. A thread
+ * that leaves a hook by longjmp or cancellation stays counted: whoever waits does so for a bounded
+ * time. */
 #include "presence.h"
 
 #include <stdatomic.h>
@@ -21,10 +22,9 @@ static struct shard {
     _Atomic int waiting;
 } shards[SHARDS];
 
-/* What of it is this thread's: who waits for all others may be a handler that interrupted a hook. */
-static __thread struct {
-    int working, waiting;
-} own;
+/* What of it is this thread's: who waits for all others may be a handler that interrupted a hook.
+ */
+static __thread struct { int working, waiting; } own;
 
 static struct shard *shard(void) {
     return &shards[((uintptr_t)&own >> 12) % SHARDS];

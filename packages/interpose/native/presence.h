@@ -1,5 +1,5 @@
-/* Which threads are at work for zIO, for the one who must know that none is: a filter that comes over
- * all threads kills for system calls that only zIO makes. */
+/* Which threads are at work for zIO, for the one who must know that none is: a filter that comes
+ * over all threads kills for system calls that only zIO makes. */
 #ifndef ZIO_PRESENCE_H
 #define ZIO_PRESENCE_H
 
@@ -14,8 +14,8 @@ void zio__leave(void);
 void zio__begin_wait(void);
 void zio__end_wait(void);
 
-/* Waits, for a bounded time, until no other thread is between enter and leave, but in a wait. zIO has
- * been turned off. */
+/* Waits, for a bounded time, until no other thread is between enter and leave, but in a wait. zIO
+ * has been turned off. */
 void zio__await_absence(void);
 
 void zio__presence_after_fork(void);

@@ -59,7 +59,8 @@
     X(short_input, "fallbacks.short-input", ZIO_STATS_COUNTER)                                     \
     X(descriptor_kind, "fallbacks.descriptor-kind", ZIO_STATS_COUNTER)                             \
     X(backed_off, "fallbacks.backed-off", ZIO_STATS_COUNTER)                                       \
-    X(unavailable, "fallbacks.unavailable", ZIO_STATS_COUNTER)
+    X(unavailable, "fallbacks.unavailable", ZIO_STATS_COUNTER)                                     \
+    X(not_preloaded, "fallbacks.not-preloaded", ZIO_STATS_COUNTER)
 
 enum zio_counter {
 #define ZIO_COUNTER_ENUM(id, path, kind) ZIO_COUNT_##id,

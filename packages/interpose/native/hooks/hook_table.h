@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -79,6 +80,17 @@
   X(REQUIRED, pid_t, vfork,     (void)) \
   X(REQUIRED, int,   clone,     (int (*)(void *), void *, int, void *, ...)) \
   X(REQUIRED, long,  syscall,   (long, ...)) \
+  X(REQUIRED, int,   execve,    (const char *, char *const[], char *const[])) \
+  X(REQUIRED, int,   execv,     (const char *, char *const[])) \
+  X(REQUIRED, int,   execvp,    (const char *, char *const[])) \
+  X(REQUIRED, int,   execvpe,   (const char *, char *const[], char *const[])) \
+  X(REQUIRED, int,   execl,     (const char *, const char *, ...)) \
+  X(REQUIRED, int,   execlp,    (const char *, const char *, ...)) \
+  X(REQUIRED, int,   execle,    (const char *, const char *, ...)) \
+  X(REQUIRED, int,   fexecve,   (int, char *const[], char *const[])) \
+  X(OPTIONAL, int,   execveat,  (int, const char *, char *const[], char *const[], int)) \
+  X(REQUIRED, int,   posix_spawn, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], char *const[])) \
+  X(REQUIRED, int,   posix_spawnp, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], char *const[])) \
   X(REQUIRED, int,   setuid,    (uid_t)) \
   X(REQUIRED, int,   setgid,    (gid_t)) \
   X(REQUIRED, int,   seteuid,   (uid_t)) \

@@ -64,6 +64,11 @@ ZIO_EXPORT long syscall(long number, ...) {
     struct making made = making(number, a);
     if ((made.flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
         zio__before_lodger();
+    if (number == SYS_execve)
+        return execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]);
+    if (number == SYS_execveat)
+        return execveat((int)a[0], (const char *)a[1], (char *const *)a[2], (char *const *)a[3],
+                        (int)a[4]);
     if (!zio__is_tracking())
         return ZIO_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     /* A process with a copy of our memory, on this same stack. */
