@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { copyCheckout } from "./copy-checkout.mjs";
 import { childEnvironment, root } from "./environment.mjs";
 import { setUpOrExit } from "./setup.mjs";
@@ -34,13 +34,28 @@ const manifestsOf = (base) =>
     return { directory, ...JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) };
   });
 
+/** The tags that a release makes: the docs of a version are the files at its tag. */
+function tagDocs(released) {
+  run("git", "add", "--all");
+  run("git", "commit", "--quiet", "--message", "versions");
+  run(process.execPath, join(root, "node_modules/@changesets/cli/bin.js"), "tag");
+  for (const { name, version, directory } of released) {
+    const readme = run("git", "show", `${name}@${version}:${relative(copy, directory)}/README.md`);
+    if (!readme.startsWith(`# ${name}\n`)) throw new Error(`the tag ${name}@${version} has no README of ${name}`);
+    run("git", "show", `${name}@${version}:docs/README.md`);
+  }
+  if (released.length > 0)
+    progress(`docs of ${released.length} packages are at tags such as ${released[0].name}@${released[0].version}`);
+}
+
 try {
   copyCheckout(copy);
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
   run("git", "init", "--quiet", "--initial-branch=main");
+  run("git", "config", "user.name", "release");
+  run("git", "config", "user.email", "release@localhost");
   run("git", "add", "--all");
-  const author = ["-c", "user.name=release", "-c", "user.email=release@localhost"];
-  run("git", ...author, "commit", "--quiet", "--message", "copy of the checkout");
+  run("git", "commit", "--quiet", "--message", "copy of the checkout");
   const changed = changedPackages();
   if (changed.size === 0) progress("no changeset: there is nothing to release");
   run(process.execPath, join(root, "node_modules/@changesets/cli/bin.js"), "version");
@@ -57,6 +72,7 @@ try {
   }
   for (const name of changed) if (!before.has(name)) problems.push(`a changeset names ${name}, which is no package`);
   if (problems.length > 0) throw new Error(problems.join("; "));
+  tagDocs(manifestsOf(copy).filter(({ name }) => changed.has(name)));
   progress("passed");
 } catch (error) {
   progress(error.message);

@@ -22,7 +22,14 @@ export {
 } from "./config.js";
 export { configTable, type Settings } from "./config-table.js";
 export { type EnvironmentOptions, environment, preloadWith, settingVariables } from "./environment.js";
-export { benchProgramPath, demoProgramPath, launcherPath, libraryPath, preloadablePath } from "./library-path.js";
+export {
+  type BenchProgram,
+  benchProgramPath,
+  demoProgramPath,
+  launcherPath,
+  libraryPath,
+  preloadablePath,
+} from "./library-path.js";
 export {
   type CounterKind,
   readStatsDirectory,
@@ -30,7 +37,7 @@ export {
   type StatsDirectory,
   type StatsPage,
 } from "./read-stats.js";
-export { replaceProcess } from "./replace-process.js";
+export { type ProcessImage, replaceProcess } from "./replace-process.js";
 export { abiVersion, packageVersion } from "./version.js";
 
 /** The interface version of the zIO that is active in this process, or null; null too where zIO cannot work. */

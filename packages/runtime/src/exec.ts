@@ -8,7 +8,8 @@ export interface ZioExecOptions extends Omit<ZioSpawnOptions, "stdio"> {
   input?: string | Uint8Array;
 }
 
-interface Finished {
+/** What is known of a program that ran to its end. */
+export interface FinishedProgram {
   stdout: string;
   stderr: string;
   /** The counters of the program and of the processes it started. */
@@ -18,7 +19,8 @@ interface Finished {
 }
 
 /** How a program ended: with a status, or of a signal. */
-export type ExecResult = Finished & ({ status: number; signal: null } | { status: null; signal: NodeJS.Signals });
+export type ExecResult = FinishedProgram &
+  ({ status: number; signal: null } | { status: null; signal: NodeJS.Signals });
 
 /**
  * Runs a program under zIO and collects its output, as UTF-8. Any status is a result. Rejects with a ZioError where the program is

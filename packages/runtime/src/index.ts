@@ -4,7 +4,7 @@ export { type EnvironmentOptions, environment, type Settings } from "@zio/interp
 export { type Activation, ensureActive, isActive } from "./active.js";
 export type { Check } from "./doctor/check.js";
 export { type Diagnosis, doctor } from "./doctor/doctor.js";
-export { type ExecResult, exec, type ZioExecOptions } from "./exec.js";
+export { type ExecResult, exec, type FinishedProgram, type ZioExecOptions } from "./exec.js";
 export { type ChildStats, type StatsSample, spawn, type ZioChildProcess, type ZioSpawnOptions } from "./spawn.js";
 export type { Counters, NamedCounter, ProcessRecord, RunRecord } from "./stats/record.js";
 export { packageVersion } from "./version.js";

@@ -37,7 +37,7 @@ export interface ApisOptions extends CommonOptions {
   operations: number;
 }
 
-interface ApisSettings {
+export interface ApisSettings {
   threads: number;
 }
 

@@ -30,7 +30,7 @@ export interface GrpcOptions extends CommonOptions {
   messages: number;
 }
 
-interface GrpcSettings {
+export interface GrpcSettings {
   messageBytes: number;
 }
 

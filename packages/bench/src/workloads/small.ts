@@ -41,7 +41,7 @@ export interface SmallOptions extends CommonOptions {
   operations: number;
 }
 
-interface SmallSettings {
+export interface SmallSettings {
   server: SmallServer;
   valueBytes: number;
 }

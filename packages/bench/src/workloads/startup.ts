@@ -49,7 +49,7 @@ export interface StartupRow {
 }
 
 export type StartupRecord = BenchRecord<StartupSettings, StartupSample, StartupRow>;
-interface StartupSettings {
+export interface StartupSettings {
   program: string;
   processes: number;
   command: readonly string[];

@@ -39,7 +39,7 @@ export interface ThreadsRow extends EchoRow {
   lockSleep: Estimate;
 }
 
-interface ThreadsSettings extends EchoSettings {
+export interface ThreadsSettings extends EchoSettings {
   connections: number;
 }
 
