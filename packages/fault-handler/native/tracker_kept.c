@@ -22,6 +22,30 @@ void zio_tracker_keep(struct zio_tracker *tracker, bool paths_change) {
     zio_signals_restore(signals);
 }
 
+void zio_tracker_let_go(struct zio_tracker *tracker) {
+    if (!zio_tracker_is_owner(tracker))
+        return;
+    struct zio_uffd *uffd = &tracker->uffd;
+    zio_uffd_keep_proc(uffd); /* a mount of its own, by which the mappings are found again */
+    tracker->let_go_maps = zio_kept_is_ours(&uffd->maps);
+    tracker->let_go_device = zio_uffd_owns_device(uffd);
+    zio_view_map_lock(&tracker->map, 0, ~UINT64_C(0));
+    zio_kept_close(&uffd->maps);
+    if (tracker->let_go_device)
+        zio_syscall(SYS_close, uffd->device_fd);
+    uffd->device_fd = -1;
+    zio_view_map_unlock(&tracker->map, 0, ~UINT64_C(0));
+}
+
+void zio_tracker_take_back(struct zio_tracker *tracker) {
+    if (!zio_tracker_is_owner(tracker))
+        return;
+    if (tracker->let_go_maps)
+        zio_uffd_keep_maps(&tracker->uffd);
+    if (tracker->let_go_device)
+        zio_uffd_keep_device(&tracker->uffd);
+}
+
 void zio_tracker_leave_number(struct zio_tracker *tracker, int number) {
     zio__prefault_stack();
     uint64_t signals = zio_signals_block();

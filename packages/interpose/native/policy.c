@@ -48,17 +48,18 @@ static void debit(uint16_t tag, int64_t nanoseconds) {
         leave_alone(site);
 }
 
-static void touched(void *context, uint16_t tag, uint64_t start, uint64_t bytes) {
-    (void)context;
-    zio__pages_touched(start, bytes);
-    const struct zio__costs *costs = &zio__settings.costs;
-    debit(tag, costs->fault + (int64_t)(costs->page * bytes / PAGE));
-}
-
 static int64_t cost_of_copying(uint64_t bytes) {
     const struct zio__costs *costs = &zio__settings.costs;
     uint64_t each = bytes < LARGE_COPY ? costs->copy : costs->copy_large;
     return (int64_t)(bytes * each >> 16);
+}
+
+static void touched(void *context, uint16_t tag, uint64_t start, uint64_t bytes) {
+    (void)context;
+    const struct zio__costs *costs = &zio__settings.costs;
+    if (costs->fault + costs->page > cost_of_copying(PAGE))
+        zio__pages_touched(start, bytes);
+    debit(tag, costs->fault + (int64_t)(costs->page * bytes / PAGE));
 }
 
 static void elided(void *context, uint16_t tag, uint64_t bytes) {

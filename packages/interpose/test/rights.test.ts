@@ -18,6 +18,10 @@ describeVictim("rights", {
   },
   "who does so by calls that no hook sees and had views elides": { args: ["unseen"], expectElision: rounds(5) },
   "threads may give up rights one by one": { args: ["thread-by-thread"], expectElision: rounds(12) },
+  "a thread that gives up rights to files before the first large input elides": {
+    args: ["to-files"],
+    expectElision: rounds(8),
+  },
   "under Landlock a process goes on eliding": { args: ["landlocked"], expectElision: rounds(5) },
 });
 

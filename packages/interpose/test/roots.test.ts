@@ -25,6 +25,10 @@ describeVictim("roots", {
     args: ["without-proc"],
     expectElision: rounds(4 + workers),
   },
+  "a file system in which zIO has something open can be unmounted": {
+    args: ["unmounted"],
+    expectElision: rounds(10 + workers),
+  },
   "in another root file system the process and its workers elide": {
     args: ["pivoted"],
     expectElision: rounds(8 + workers),

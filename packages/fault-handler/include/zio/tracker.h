@@ -117,6 +117,7 @@ struct zio_tracker {
     _Atomic int state;
     struct zio_lock lifecycle; /* start, stop, fork */
     uint64_t fork_signals;     /* what prepare and quiesce blocked; with lifecycle held */
+    bool let_go_maps, let_go_device; /* likewise: what is to be opened again */
     bool fork_ours;            /* the forking process owns the tracker */
     _Atomic int forking;       /* not 0: no section is entered; memory stays what it was made */
     int owner_pid;
@@ -317,5 +318,8 @@ void zio_tracker_keep(struct zio_tracker *tracker, bool paths_change);
  * thread cannot be started again every view is materialised and the tracker is lost. */
 void zio_tracker_quiesce(struct zio_tracker *tracker);
 void zio_tracker_resume(struct zio_tracker *tracker);
+/* Between the two: closes what would keep a file system busy, and opens it again where it can be. */
+void zio_tracker_let_go(struct zio_tracker *tracker);
+void zio_tracker_take_back(struct zio_tracker *tracker);
 
 #endif

@@ -102,6 +102,10 @@
   X(REQUIRED, int,   setgroups, (size_t, const gid_t *)) \
   X(REQUIRED, int,   initgroups, (const char *, gid_t)) \
   X(OPTIONAL, int,   capset,    (void *, const void *)) \
+  X(REQUIRED, int,   setfsuid,  (uid_t)) \
+  X(REQUIRED, int,   setfsgid,  (gid_t)) \
+  X(REQUIRED, int,   umount,    (const char *)) \
+  X(REQUIRED, int,   umount2,   (const char *, int)) \
   X(REQUIRED, int,   chroot,    (const char *)) \
   X(OPTIONAL, int,   pivot_root, (const char *, const char *)) \
   X(REQUIRED, int,   unshare,   (int)) \

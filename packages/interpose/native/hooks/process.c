@@ -152,6 +152,36 @@ ZIO_FOLLOWED(initgroups, false, (const char *user, gid_t group), (user, group))
 ZIO_FOLLOWED(capset, false, (void *header, const void *data), (header, data))
 ZIO_FOLLOWED(chroot, true, (const char *path), (path))
 
+/* File access of this thread only: the handler opens nothing, but the first large input does. */
+#define ZIO_OF_FILES(name, type)                                                                   \
+    ZIO_EXPORT int name(type id) {                                                                 \
+        keep(false);                                                                               \
+        return ZIO_REAL(name)(id);                                                                 \
+    }
+ZIO_OF_FILES(setfsuid, uid_t)
+ZIO_OF_FILES(setfsgid, gid_t)
+
+/* What we have open in a file system keeps it busy: tried again without it. The path has been read by
+ * then, so that nothing waits for the handler. */
+ZIO_EXPORT int umount2(const char *path, int flags) {
+    int saved = errno, result = ZIO_REAL(umount2)(path, flags);
+    if (result == 0 || errno != EBUSY || !zio__is_tracking())
+        return result;
+    errno = saved;
+    zio_tracker_quiesce(&zio__tracker);
+    zio_tracker_let_go(&zio__tracker);
+    result = ZIO_REAL(umount2)(path, flags);
+    saved = errno;
+    zio_tracker_take_back(&zio__tracker);
+    zio_tracker_resume(&zio__tracker);
+    errno = saved;
+    return result;
+}
+
+ZIO_EXPORT int umount(const char *path) {
+    return umount2(path, 0);
+}
+
 /* The kernel gives all processes the new root that had the old one, the handler too. */
 ZIO_EXPORT int pivot_root(const char *root, const char *old) {
     keep(true);

@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 #include <zio/syscall.h>
@@ -113,6 +115,12 @@ ZIO_EXPORT long syscall(long number, ...) {
     case SYS_ioctl:
         zio__before_ioctl((unsigned long)a[1], (const void *)a[2]);
         break;
+    case SYS_umount2:
+        return umount2((const char *)a[0], (int)a[1]);
+    case SYS_setfsuid:
+        return setfsuid((uid_t)a[0]);
+    case SYS_setfsgid:
+        return setfsgid((gid_t)a[0]);
     case SYS_unshare:
         return unshare((int)a[0]);
     case SYS_setns:

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 
 enum { OLD = 1, OTHER = 3, NOBODY = 65534 };
@@ -230,5 +231,20 @@ static void landlocked(void) {
     EXPECT(status, 0);
 }
 
-SUBCASES({"at-work", at_work}, {"idle", idle}, {"unseen", unseen},
+/* Servers of files take on their clients' rights to files, thread by thread. */
+static void *as_nobody(void *unused) {
+    EXPECT(setfsgid(NOBODY), 0);
+    EXPECT(setfsuid(NOBODY), 0);
+    EXPECT(setfsuid((uid_t)-1), NOBODY);
+    work(4);
+    EXPECT((int)syscall(SYS_setfsuid, 0), NOBODY);
+    return unused;
+}
+static void to_files(void) {
+    need_root();
+    pthread_join(start(as_nobody, NULL), NULL);
+    work(4);
+}
+
+SUBCASES({"to-files", to_files}, {"at-work", at_work}, {"idle", idle}, {"unseen", unseen},
          {"thread-by-thread", thread_by_thread}, {"landlocked", landlocked})

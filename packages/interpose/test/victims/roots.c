@@ -147,6 +147,39 @@ static void without_proc(void) {
     workers();
 }
 
+static atomic_int stop;
+static void *touch(void *unused) {
+    byte *at = viewed(SIZE, OLD);
+    for (size_t i = 0; !stop; i++) {
+        EXPECT_BYTES(at + i % 8 * PAGE, PAGE, OLD, i % 8 * PAGE);
+        pause_ms(1);
+    }
+    return unused;
+}
+
+/* File systems that hold only what zIO has opened can be unmounted; a busy one cannot. */
+static void unmounted(void) {
+    in_own_mounts();
+    need_root();
+    EXPECT(mount("proc", "/proc", "proc", 0, NULL), 0);
+    EXPECT(mount("/dev", "/dev", NULL, MS_BIND, NULL), 0);
+    work(4);
+    pthread_t thread = start(touch, NULL);
+    int fd = open("/proc/uptime", O_RDONLY);
+    EXPECT_ERROR(EBUSY, umount("/proc"));
+    close(fd);
+    work(2);
+    byte *at = viewed(SIZE, OLD);
+    EXPECT(umount("/proc"), 0);
+    EXPECT((int)syscall(SYS_umount2, "/dev", 0), 0);
+    EXPECT_BYTES(at, SIZE, OLD, 0);
+    stop = 1;
+    pthread_join(thread, NULL);
+    EXPECT_ERROR(ENOENT, umount("/does/not/exist"));
+    work(4);
+    workers();
+}
+
 /* Another file system is the root. */
 static void pivoted(void) {
     in_own_mounts();
@@ -287,7 +320,7 @@ static void ended_while_waiting(void) {
 }
 
 SUBCASES({"server", server}, {"idle-server", idle_server}, {"confined-workers", confined_workers},
-         {"unseen", unseen}, {"without-proc", without_proc}, {"pivoted", pivoted},
+         {"unseen", unseen}, {"without-proc", without_proc}, {"unmounted", unmounted}, {"pivoted", pivoted},
          {"other-pids", other_pids}, {"followed", followed},
          {"nothing-leads-out", nothing_leads_out}, {"closed", closed},
          {"ended-while-waiting", ended_while_waiting})
