@@ -49,7 +49,7 @@ describe("the seccomp profile", () => {
   test("refuses what the engines' profiles refuse", async ({ skip }) => {
     skip(profileProblem !== undefined, profileProblem);
     expect(await runUnderProfile(["unshare", "--user", "true"])).toMatchObject({ status: 1 });
-    expect(await runUnderProfile(["mount", "-t", "tmpfs", "none", directory])).toMatchObject({ status: 32 });
+    expect((await runUnderProfile(["mount", "-t", "tmpfs", "none", directory])).status).not.toBe(0);
     const allowed = profile.syscalls.filter(({ action }) => action === "SCMP_ACT_ALLOW").flatMap(({ names }) => names);
     for (const name of ["bpf", "init_module", "kexec_load", "keyctl", "mount", "perf_event_open", "reboot", "setns"])
       expect(allowed).not.toContain(name);

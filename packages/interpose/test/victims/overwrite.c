@@ -94,7 +94,12 @@ static void by_getrandom_like_kernel_write(byte *at, size_t n) {
 }
 
 static void by_wide_stores(byte *at, size_t n) {
+#if defined(__x86_64__)
     __asm__ volatile("rep stosb" : "+D"(at), "+c"(n) : "a"(0x44) : "memory");
+#else
+    for (volatile byte *p = at; n > 0; n--)
+        *p++ = 0x44;
+#endif
 }
 
 static void (*const writers[])(byte *, size_t) = {
