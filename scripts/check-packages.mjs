@@ -35,7 +35,7 @@ function installFromSource(names, tarballs) {
   writeFileSync(join(project, "package.json"), '{ "private": true }\n');
   const install = ["install", "--no-audit", "--no-fund", "--loglevel=error", "--foreground-scripts"];
   run("npm", [...install, ...tarballs], project, { npm_config_build_from_source: "true" });
-  for (const name of ["core", "fault-handler", "interpose"]) {
+  for (const name of ["core", "fault-handler", "interpose", "nvm"]) {
     const built = join(project, "node_modules/@zio", name, "build/Release");
     if (!existsSync(built)) throw new Error(`@zio/${name} did not compile`);
   }

@@ -9,7 +9,7 @@ import { setUpOrExit } from "./setup.mjs";
 
 const prefixes = { arm64: "aarch64-linux-gnu-", x64: "x86_64-linux-gnu-" };
 /** In the order of their dependencies. */
-const packages = ["core", "fault-handler", "interpose"];
+const packages = ["core", "fault-handler", "interpose", "nvm"];
 
 const progress = (text) => process.stderr.write(`zio: cross build: ${text}\n`);
 const [arch] = process.argv.slice(2);

@@ -92,6 +92,7 @@ int nvm__system(struct zio_nvm_problem *problem, int code, const char *action, c
 
 /* nvm_map.c: the pool's file */
 int nvm__map_file(struct zio_nvm_pool *pool, const char *path, struct zio_nvm_problem *problem);
+int nvm__find_medium(struct zio_nvm_pool *pool, const char *path, struct zio_nvm_problem *problem);
 int nvm__map(struct zio_nvm_pool *pool, uint64_t bytes, struct zio_nvm_problem *problem);
 void nvm__unmap(struct zio_nvm_pool *pool);
 void nvm__read_boot(uint8_t boot[16]);

@@ -64,8 +64,7 @@ static int lock_file(struct zio_nvm_pool *pool, const char *path, struct zio_nvm
     return ZIO_EBUSY;
 }
 
-static int find_medium(struct zio_nvm_pool *pool, const char *path,
-                       struct zio_nvm_problem *problem) {
+int nvm__find_medium(struct zio_nvm_pool *pool, const char *path, struct zio_nvm_problem *problem) {
     struct statfs where;
     long result = zio_syscall(SYS_fstatfs, pool->descriptor, &where);
     if (result < 0)
@@ -93,7 +92,7 @@ int nvm__map_file(struct zio_nvm_pool *pool, const char *path, struct zio_nvm_pr
         return nvm__problem(problem, ZIO_NVM_NOT_A_POOL, ZIO_EINVAL, 0, path);
     result = lock_file(pool, path, problem);
     if (result == 0)
-        result = find_medium(pool, path, problem);
+        result = nvm__find_medium(pool, path, problem);
     if (result < 0)
         return (int)result;
     pool->device = found.st_dev;
@@ -111,7 +110,7 @@ int nvm__map(struct zio_nvm_pool *pool, uint64_t bytes, struct zio_nvm_problem *
     long base = -1;
     if (pool->medium == ZIO_NVM_MEDIUM_DRAM) {
         pool->pm.flush = ZIO_PM_NONE;
-    } else if (!pool->read_only) {
+    } else {
         base = zio_syscall(SYS_mmap, 0, bytes, protection, MAP_SHARED_VALIDATE | MAP_SYNC,
                            pool->descriptor, 0);
         if (base > 0 || base < -4095) {

@@ -13,6 +13,7 @@
 #include "nvm_map.c"
 #include "nvm_open.c"
 #include "nvm_persist.c"
+#include "nvm_probe.c"
 #include "nvm_problem.c"
 #include "nvm_read.c"
 #include "nvm_scan.c"

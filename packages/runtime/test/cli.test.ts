@@ -24,7 +24,7 @@ test("the version is that of the package", async () => {
 test("without words, and with --help, every subcommand is shown", async () => {
   const { stdout, status } = await runZio(["--help"]);
   expect(status).toBe(0);
-  for (const name of ["run", "doctor", "stats", "env", "demo", "bench"])
+  for (const name of ["run", "doctor", "stats", "env", "demo", "bench", "nvm"])
     expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, "m"));
   expect((await runZio([])).stderr).toBe(stdout);
 });

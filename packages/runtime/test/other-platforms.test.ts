@@ -64,6 +64,17 @@ describe.each(platforms)("on %s", (_, platform, reason, fix) => {
     expect(await evaluate(script)).toEqual(["bytes", false, `${reason}; ${fix}`]);
   });
 
+  test("a pool is refused, and capabilities give the reason", async () => {
+    const script = `
+      const { capabilities, Pool } = require(${entry("nvm")});
+      (async () => {
+        const error = await Pool.open("/tmp/pool").catch((error) => error);
+        console.log(JSON.stringify([error.code, await capabilities("/tmp")]));
+      })();`;
+    const place = { available: false, directory: "/tmp", reason, fix };
+    expect(await evaluate(script)).toEqual(["UNSUPPORTED_PLATFORM", place]);
+  });
+
   const line = `zio: ${reason}, so the command runs unchanged; ${fix}\n`;
 
   test.each([

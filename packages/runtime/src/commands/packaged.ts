@@ -16,6 +16,7 @@ interface PackagedCommand {
 /** Each package exports its Command as `command`. */
 export const packagedCommands: readonly PackagedCommand[] = [
   { name: "bench", package: "@zio/bench", description: "measure programs plain and under zIO" },
+  { name: "nvm", package: "@zio/nvm", description: "make, inspect and recover pools in persistent memory" },
 ];
 
 // The same from src/ and from dist/: both lie directly in the package.
