@@ -144,7 +144,7 @@ Napi::Value ReportObject(Napi::Env env, const Report &report) {
 // there too
 Napi::Value Inspect(const Napi::CallbackInfo &info) {
     std::string path = info[0].As<Napi::String>();
-    auto report = std::make_shared<Report>();
+    const Shared<Report> report;
     report->directory = info[1].As<Napi::String>();
     return Task::Run(
         info.Env(), {}, [=](zio_nvm_problem *problem) { return Look(report.get(), path, problem); },

@@ -47,7 +47,7 @@ Napi::Value Probe(const Napi::CallbackInfo &info) {
         zio_nvm_medium medium;
         const char *flush;
     };
-    auto found = std::make_shared<Found>();
+    const Shared<Found> found;
     std::string directory = info[0].As<Napi::String>();
     return Task::Run(
         info.Env(), {},
@@ -81,8 +81,8 @@ Napi::Value Create(const Napi::CallbackInfo &info) {
 Napi::Value Open(const Napi::CallbackInfo &info) {
     std::string path = info[0].As<Napi::String>();
     const bool accept_changed = info[1].As<Napi::Boolean>();
-    auto handle = std::make_shared<PoolHandle>();
-    auto recovery = std::make_shared<zio_nvm_recovery>();
+    const Shared<PoolHandle> handle;
+    const Shared<zio_nvm_recovery> recovery;
     return Task::Run(
         info.Env(), {},
         [=](zio_nvm_problem *problem) {
@@ -124,7 +124,7 @@ Napi::Value Resize(const Napi::CallbackInfo &info) {
 Napi::Value Attach(const Napi::CallbackInfo &info) {
     zio_nvm_pool *pool = PoolOf(info[0]);
     std::string path = info[1].As<Napi::String>();
-    auto file = std::make_shared<zio_nvm_file *>(nullptr);
+    const Shared<zio_nvm_file *> file;
     return Task::Run(
         info.Env(), {info[0]},
         [=](zio_nvm_problem *problem) {
@@ -148,14 +148,14 @@ Napi::Value Detach(const Napi::CallbackInfo &info) {
 Napi::Value Append(const Napi::CallbackInfo &info) {
     zio_nvm_file *file = info[1].As<FileExternal>().Data();
     Napi::Array buffers = info[2].As<Napi::Array>();
-    auto pieces = std::make_shared<std::vector<zio_storage_piece>>();
+    const Shared<std::vector<zio_storage_piece>> pieces;
     std::vector<Napi::Value> kept = {info[0], info[2]};
     for (uint32_t i = 0; i < buffers.Length(); i++) {
         const auto bytes = buffers.Get(i).As<Napi::Uint8Array>();
         pieces->push_back({bytes.Data(), bytes.ByteLength(), 0});
         kept.push_back(bytes.ArrayBuffer());
     }
-    auto result = std::make_shared<std::pair<ssize_t, uint64_t>>();
+    const Shared<std::pair<ssize_t, uint64_t>> result;
     return Task::Run(
         info.Env(), std::move(kept),
         [=](zio_nvm_problem *) {
@@ -176,7 +176,7 @@ Napi::Value Read(const Napi::CallbackInfo &info) {
     const int64_t offset = info[2].As<Napi::Number>().Int64Value();
     auto into = info[3].As<Napi::Uint8Array>();
     const iovec piece = {into.Data(), into.ByteLength()};
-    auto result = std::make_shared<ssize_t>(0);
+    const Shared<ssize_t> result;
     return Task::Run(
         info.Env(), {info[0], into, into.ArrayBuffer()},
         [=](zio_nvm_problem *) {

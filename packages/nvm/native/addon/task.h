@@ -3,6 +3,7 @@
 #ifndef ZIO_NVM_ADDON_TASK_H
 #define ZIO_NVM_ADDON_TASK_H
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -16,6 +17,36 @@ extern "C" {
 
 // A failure as JavaScript sees it.
 Napi::Object ProblemObject(Napi::Env env, const zio_nvm_problem &problem);
+
+// A value that the work and what follows it share. That of the C++ library asks glibc 2.32 how many
+// threads there are.
+template <typename T> class Shared {
+    struct Box {
+        std::atomic<int> holders{1};
+        T value{};
+    };
+    Box *box_ = new Box;
+
+  public:
+    Shared() = default;
+    Shared(const Shared &other) : box_(other.box_) {
+        box_->holders++;
+    }
+    Shared &operator=(const Shared &) = delete;
+    ~Shared() {
+        if (--box_->holders == 0)
+            delete box_;
+    }
+    T *get() const {
+        return &box_->value;
+    }
+    T *operator->() const {
+        return get();
+    }
+    T &operator*() const {
+        return box_->value;
+    }
+};
 
 // The work returns 0 or a negative errno, and then the problem says more. The promise is never
 // rejected: it resolves to the value, or to { problem }, which TypeScript throws.
