@@ -14,10 +14,10 @@ import { compileVictim } from "./compile-victim.js";
 import { disagreements, explainDumps } from "./differences.js";
 import {
   type ExpectedElision,
+  freeCosts,
   learningProblems,
   missingElision,
   nonZero,
-  payingCosts,
   type UnderLearn,
 } from "./elision.js";
 import { type Outcome, runVictim } from "./run-victim.js";
@@ -30,7 +30,7 @@ export const modes = {
   always: { ZIO_POLICY: "always" },
   learn: { ZIO_POLICY: "learn" },
   "always without move": { ZIO_POLICY: "always", ZIO_DISABLE: "move" },
-  "learn where it pays": { ZIO_POLICY: "learn", ZIO_COSTS: payingCosts },
+  "learn where it is free": { ZIO_POLICY: "learn", ZIO_COSTS: freeCosts },
 } as const;
 export type Mode = keyof typeof modes;
 const everyRun: readonly Mode[] = ["always", "learn", "always without move"];
@@ -172,15 +172,15 @@ async function compare(session: Session, mode: Mode, plain: Outcome, library: st
   throw session.failure(mode, library, problems, zio.stats);
 }
 
-/** A case may touch more than pays, and `learn` gives up; then it must elide with costs by which it does pay. */
+/** A case may touch more than pays, and `learn` gives up; then it must elide where it costs nothing. */
 async function compareLearning(session: Session, plain: Outcome, library: string): Promise<ZioRun> {
   const { expectElision, underLearn } = session.run;
   const asShipped = await compare(session, "learn", plain, library);
   if (missingElision(expectElision, asShipped.stats).length === 0 && underLearn?.elides !== "not enough")
     return asShipped;
-  const paying = await compare(session, "learn where it pays", plain, library);
-  const problems = learningProblems(underLearn, missingElision(expectElision, paying.stats));
-  if (problems.length > 0) throw session.failure("learn where it pays", library, problems, paying.stats);
+  const free = await compare(session, "learn where it is free", plain, library);
+  const problems = learningProblems(underLearn, missingElision(expectElision, free.stats));
+  if (problems.length > 0) throw session.failure("learn where it is free", library, problems, free.stats);
   return asShipped;
 }
 

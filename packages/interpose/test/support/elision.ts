@@ -5,12 +5,12 @@ import type { StatsDirectory } from "../../src/read-stats.js";
 export type ExpectedElision = boolean | { redirected?: number; elided?: number; translated?: number };
 
 /**
- * `learn` with costs by which elision pays from the first message on, however the program touches its memory: a case that
- * goes on for long under `learn` as shipped leaves most sites alone, and proves with these that it elides what it should.
+ * `learn` with costs by which nothing costs anything, so that it leaves no site alone: a case that goes on for long under
+ * `learn` as shipped may touch more than pays, and proves with these that it elides what it should.
  */
-export const payingCosts = "copy=10000000,copy-large=10000000,elide=0,input=0,overwrite=0,fault=0,page=0";
+export const freeCosts = "copy=0,copy-large=0,elide=0,input=0,overwrite=0,fault=0,page=0";
 
-/** Why a case does not elide enough under `learn`, even where elision always pays. */
+/** Why a case does not elide enough under `learn`, even where elision is free. */
 export interface UnderLearn {
   elides: "not enough" | "perhaps";
   because: string;
@@ -44,7 +44,7 @@ export function missingElision(expected: ExpectedElision | undefined, stats: Sta
     );
 }
 
-/** What is wrong when these counters fell short, or did not, under `learn` where elision pays. */
+/** What is wrong when these counters fell short, or did not, under `learn` where elision is free. */
 export function learningProblems(known: UnderLearn | undefined, missing: string[]): string[] {
   if (known === undefined) return missing;
   const enough = missing.length === 0 && known.elides === "not enough";

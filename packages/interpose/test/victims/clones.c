@@ -1,13 +1,12 @@
 /* Case 15, traps 1, 2 and 6: children that pthread_atfork knows nothing of, children that
  * share the memory of their parent, and children that close what they do not know. */
-#include "channels.h"
+#include "workload.h"
 #include "direct_call.h"
 #include <linux/sched.h>
 #include <sched.h>
 #pragma GCC diagnostic ignored "-Wclobbered"
 
-enum { OLD = 1, NEW = 2, OTHER = 3 };
-#define SIZE (192 * KIB)
+enum { OLD = 1, NEW = 2 };
 
 static byte child_stack[256 * KIB] __attribute__((aligned(4096)));
 
@@ -50,29 +49,6 @@ static pid_t born(int way, void (*body)(void *), void *argument) {
     return child;
 }
 enum { WAYS = 9 };
-
-static void waited(pid_t child) {
-    int status = -1;
-    if (waitpid(child, &status, __WALL) != child)
-        die("waitpid");
-    EXPECT(status, 0);
-}
-
-static void work(int rounds) {
-    struct channel c = wide_pipe();
-    byte *source = stream_bytes(SIZE, OTHER, 0), *a = region(SIZE), *b = region(SIZE);
-    for (int i = 0; i < rounds; i++) {
-        write_all(c.out, source, SIZE);
-        EXPECT(read(c.in, a, SIZE), SIZE);
-        copy(b, a, SIZE);
-        a[i * 1000] ^= 1;
-        EXPECT(write(c.out, b, SIZE), SIZE);
-        EXPECT_STREAM(c.in, SIZE, OTHER, 0);
-        EXPECT_BYTES(b, SIZE, OTHER, 0);
-    }
-    munmap(source, SIZE + PAGE), munmap(a, SIZE + PAGE), munmap(b, SIZE + PAGE);
-    close_channel(c);
-}
 
 /* A clone by the instruction itself is seen by nobody: what its child finds in the parent's
  * views is zeros (docs/consistency-model.md). It must still not disturb the parent. */

@@ -1,36 +1,12 @@
 /* Traps 6 and 7: whatever serves faults must not show. A process of one thread stays one for
  * everything that asks: namespaces, credentials, signals, exit. */
-#include "channels.h"
+#include "workload.h"
 #include <dirent.h>
 #include <grp.h>
 #include <sched.h>
 #include <sys/prctl.h>
 
-enum { OLD = 1, NEW = 2, OTHER = 3 };
-#define SIZE (192 * KIB)
-
-static void work(int rounds) {
-    struct channel c = wide_pipe();
-    byte *source = stream_bytes(SIZE, OTHER, 0), *a = region(SIZE), *b = region(SIZE);
-    for (int i = 0; i < rounds; i++) {
-        write_all(c.out, source, SIZE);
-        EXPECT(read(c.in, a, SIZE), SIZE);
-        copy(b, a, SIZE);
-        a[i * 1000] ^= 1;
-        EXPECT(write(c.out, b, SIZE), SIZE);
-        EXPECT_STREAM(c.in, SIZE, OTHER, 0);
-        EXPECT_BYTES(b, SIZE, OTHER, 0);
-    }
-    munmap(source, SIZE + PAGE), munmap(a, SIZE + PAGE), munmap(b, SIZE + PAGE);
-    close_channel(c);
-}
-
-static void waited(pid_t child) {
-    int status = -1;
-    if (waitpid(child, &status, 0) != child)
-        die("waitpid");
-    EXPECT(status, 0);
-}
+enum { OLD = 1, NEW = 2 };
 
 static int tasks(void) {
     int count = 0;

@@ -1,6 +1,6 @@
 /* Case 9: each way to ask for input, at whole and odd alignments and sizes, into memory
  * that was plain, received into, or a view, from pipes, sockets and files; and stdio. */
-#include "channels.h"
+#include "vectors.h"
 
 enum { OLD = 1, NEW = 2 };
 #define SIZE (160 * KIB)
@@ -23,15 +23,6 @@ static ssize_t get_recvfrom(int fd, byte *at, size_t count, off_t position) {
     EXPECT(length, 0);
     return n;
 }
-/* Four pieces that follow one another; the second is empty, the third tiny. */
-static int pieces(struct iovec parts[4], byte *at, size_t count) {
-    size_t first = count / 3, tiny = count > 9 ? 7 : 0;
-    parts[0] = (struct iovec){at, first};
-    parts[1] = (struct iovec){NULL, 0};
-    parts[2] = (struct iovec){at + first, tiny};
-    parts[3] = (struct iovec){at + first + tiny, count - first - tiny};
-    return 4;
-}
 static ssize_t get_readv(int fd, byte *at, size_t count, off_t position) {
     struct iovec parts[4];
     (void)position;
@@ -47,8 +38,7 @@ static ssize_t get_recvmsg(int fd, byte *at, size_t count, off_t position) {
     ssize_t n = recvmsg(fd, &message, MSG_WAITALL);
     EXPECT(message.msg_flags & ~MSG_CMSG_CLOEXEC, 0);
     EXPECT(message.msg_iov == parts && message.msg_iovlen == 4, 1);
-    for (int i = 0; i < 4; i++)
-        EXPECT(before[i].iov_base == parts[i].iov_base && before[i].iov_len == parts[i].iov_len, 1);
+    expect_same_pieces(parts, before);
     return n;
 }
 static ssize_t get_recvmmsg(int fd, byte *at, size_t count, off_t position) {

@@ -1,26 +1,17 @@
 /* Cases 9, 12 and 18, trap 12: signals, cancellation and longjmp in the middle of
  * hooked calls, with and without SA_RESTART, and handlers that touch viewed memory. */
-#include "channels.h"
+#include "busy_handler.h"
 #include <semaphore.h>
 #include <setjmp.h>
 #include <sys/time.h>
 
-enum { OLD = 1, NEW = 2, OTHER = 3 };
-#define SIZE (256 * KIB)
+enum { OLD = 1, NEW = 2 };
 
-static atomic_int handled, finished;
-static byte *handler_from, *handler_to;
-static struct channel handler_channel;
+static atomic_int finished;
 
 static void count_signal(int number) {
     (void)number;
     handled++;
-}
-
-static void on_signal(int number, void (*handler)(int), int flags) {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
-    if (sigaction(number, &action, NULL))
-        die("sigaction");
 }
 
 /* Signals the target thread until it says it has finished. */
@@ -129,25 +120,6 @@ static void restarted(void) {
         EXPECT_BYTES(copied + 40000, SIZE - 40000, OLD, 40000);
         EXPECT_BYTES(at, 40000, NEW, 0);
     }
-}
-
-/* The handler touches a view, copies one, and does IO of its own, while the main program
- * does the same all the time. */
-static void busy_handler(int number) {
-    (void)number;
-    int saved = errno;
-    size_t where = (size_t)handled * 7919 % (SIZE - 64 * KIB);
-    if (handler_from[where] != byte_of(OTHER, where))
-        failures++;
-    copy(handler_to + where, handler_from + where, 32 * KIB);
-    if (write(handler_channel.out, handler_to + where, 32 * KIB) != 32 * (ssize_t)KIB)
-        failures++;
-    if (read(handler_channel.in, handler_to, 32 * KIB) != 32 * (ssize_t)KIB)
-        failures++;
-    if (difference(handler_to, 32 * KIB, OTHER, where) != -1)
-        failures++;
-    handled++;
-    errno = saved;
 }
 
 static void handler_does_io(void) {

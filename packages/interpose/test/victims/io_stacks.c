@@ -1,43 +1,13 @@
 /* Traps 11 and 12: stacks that lie in viewed memory or are nearly used up, and origins whose
  * call never came back to give them up. */
-#include "channels.h"
+#include "busy_handler.h"
 #include <sys/auxv.h>
 #include <sys/time.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <ucontext.h>
 
-enum { OLD = 1, NEW = 2, OTHER = 3 };
-#define SIZE (256 * KIB)
-
-static atomic_int handled;
-static byte *handler_from, *handler_to;
-static struct channel handler_channel;
-
-static void on_signal(int number, void (*handler)(int), int flags) {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
-    if (sigaction(number, &action, NULL))
-        die("sigaction");
-}
-
-/* The handler touches a view, copies one, and does IO of its own, while the main program
- * does the same all the time. */
-static void busy_handler(int number) {
-    (void)number;
-    int saved = errno;
-    size_t where = (size_t)handled * 7919 % (SIZE - 64 * KIB);
-    if (handler_from[where] != byte_of(OTHER, where))
-        failures++;
-    copy(handler_to + where, handler_from + where, 32 * KIB);
-    if (write(handler_channel.out, handler_to + where, 32 * KIB) != 32 * (ssize_t)KIB)
-        failures++;
-    if (read(handler_channel.in, handler_to, 32 * KIB) != 32 * (ssize_t)KIB)
-        failures++;
-    if (difference(handler_to, 32 * KIB, OTHER, where) != -1)
-        failures++;
-    handled++;
-    errno = saved;
-}
+enum { OLD = 1, NEW = 2 };
 
 /* Trap 11: the stack of the thread that calls into zIO lies in memory that was viewed. */
 static void *echo_on_own_stack(void *argument) {

@@ -1,7 +1,7 @@
 /* Cases 3, 10 and 11: each way to put out memory that is partly viewed, at odd alignments
  * and sizes, to pipes, sockets and files. What was put out is what the memory held at the
  * call, whatever is done to the memory afterwards. */
-#include "channels.h"
+#include "vectors.h"
 
 enum { PLAIN = 1, VIEW = 2 };
 #define SIZE (176 * KIB)
@@ -20,15 +20,6 @@ static ssize_t put_sendto(int fd, byte *at, size_t count, off_t position) {
     (void)position;
     return sendto(fd, at, count, 0, NULL, 0);
 }
-/* Pieces that follow one another; one is empty, one tiny. */
-static int pieces(struct iovec parts[4], byte *at, size_t count) {
-    size_t first = count / 3, tiny = count > 9 ? 7 : 0;
-    parts[0] = (struct iovec){at, first};
-    parts[1] = (struct iovec){NULL, 0};
-    parts[2] = (struct iovec){at + first, tiny};
-    parts[3] = (struct iovec){at + first + tiny, count - first - tiny};
-    return 4;
-}
 static ssize_t put_writev(int fd, byte *at, size_t count, off_t position) {
     struct iovec parts[4];
     (void)position;
@@ -42,8 +33,7 @@ static ssize_t put_sendmsg(int fd, byte *at, size_t count, off_t position) {
     copy(before, parts, sizeof parts);
     ssize_t n = sendmsg(fd, &message, 0);
     EXPECT(message.msg_iov == parts && message.msg_iovlen == 4 && message.msg_flags == 77, 1);
-    for (int i = 0; i < 4; i++)
-        EXPECT(before[i].iov_base == parts[i].iov_base && before[i].iov_len == parts[i].iov_len, 1);
+    expect_same_pieces(parts, before);
     return n;
 }
 static ssize_t put_sendmmsg(int fd, byte *at, size_t count, off_t position) {

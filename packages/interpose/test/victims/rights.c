@@ -1,6 +1,6 @@
 /* Case 19: a program gives up rights after its start, by every way there is. Every thread has given
  * them up, and the program and its children go on eliding where a hook saw it. */
-#include "channels.h"
+#include "workload.h"
 #include "direct_call.h"
 #include <dirent.h>
 #include <grp.h>
@@ -8,26 +8,9 @@
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 
-enum { OLD = 1, OTHER = 3, NOBODY = 65534 };
-#define SIZE (192 * KIB)
+enum { OLD = 1, NOBODY = 65534 };
 
 int capset(struct __user_cap_header_struct *header, const struct __user_cap_data_struct *data);
-
-static void work(int rounds) {
-    struct channel c = wide_pipe();
-    byte *source = stream_bytes(SIZE, OTHER, 0), *a = region(SIZE), *b = region(SIZE);
-    for (int i = 0; i < rounds; i++) {
-        write_all(c.out, source, SIZE);
-        EXPECT(read(c.in, a, SIZE), SIZE);
-        copy(b, a, SIZE);
-        a[i * 1000] ^= 1;
-        EXPECT(write(c.out, b, SIZE), SIZE);
-        EXPECT_STREAM(c.in, SIZE, OTHER, 0);
-        EXPECT_BYTES(b, SIZE, OTHER, 0);
-    }
-    munmap(source, SIZE + PAGE), munmap(a, SIZE + PAGE), munmap(b, SIZE + PAGE);
-    close_channel(c);
-}
 
 static void need_root(void) {
     if (geteuid())

@@ -1,38 +1,13 @@
 /* Case 19: the root directory or the mounts change under a program, and /proc with /dev is gone. It
  * and its children go on eliding where that can be had, and nothing leads out of the new root. */
-#include "channels.h"
+#include "workload.h"
 #include "direct_call.h"
 #include <dirent.h>
 #include <grp.h>
 #include <sched.h>
 #include <sys/mount.h>
 
-enum { OLD = 1, OTHER = 3, WORKERS = 3 };
-#define SIZE (192 * KIB)
-
-/* Messages that are copied on; three quarters of them can be elided each time. */
-static void work(int rounds) {
-    struct channel c = wide_pipe();
-    byte *source = stream_bytes(SIZE, OTHER, 0), *a = region(SIZE), *b = region(SIZE);
-    for (int i = 0; i < rounds; i++) {
-        write_all(c.out, source, SIZE);
-        EXPECT(read(c.in, a, SIZE), SIZE);
-        copy(b, a, SIZE);
-        a[i * 1000] ^= 1;
-        EXPECT(write(c.out, b, SIZE), SIZE);
-        EXPECT_STREAM(c.in, SIZE, OTHER, 0);
-        EXPECT_BYTES(b, SIZE, OTHER, 0);
-    }
-    munmap(source, SIZE + PAGE), munmap(a, SIZE + PAGE), munmap(b, SIZE + PAGE);
-    close_channel(c);
-}
-
-static void waited(pid_t child) {
-    int status = -1;
-    if (waitpid(child, &status, 0) != child)
-        die("waitpid");
-    EXPECT(status, 0);
-}
+enum { OLD = 1, WORKERS = 3 };
 
 /* Workers are born, each with a child of its own, and all of them work. */
 static void workers(void) {

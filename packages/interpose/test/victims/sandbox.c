@@ -45,31 +45,24 @@ static void strict(void) {
     syscall(SYS_exit, failures != 0);
 }
 
-/* A filter that allows a list and kills the process, or the thread, for all else. */
-static struct sock_fprog allow(const int *calls, size_t count, unsigned otherwise) {
+/* A filter that does one thing for a list of calls, and another for all else. */
+static struct sock_fprog filter(const int *calls, size_t count, unsigned listed, unsigned others) {
     static struct sock_filter rules[160];
     unsigned short n = 0;
     rules[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
     for (size_t i = 0; i < count; i++) {
         rules[n++] =
             (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
-        rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, listed);
     }
-    rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, otherwise);
+    rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, others);
     return (struct sock_fprog){n, rules};
 }
-/* A filter that allows all but a list. */
+static struct sock_fprog allow(const int *calls, size_t count, unsigned others) {
+    return filter(calls, count, SECCOMP_RET_ALLOW, others);
+}
 static struct sock_fprog refuse(const int *calls, size_t count, unsigned how) {
-    static struct sock_filter rules[160];
-    unsigned short n = 0;
-    rules[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
-    for (size_t i = 0; i < count; i++) {
-        rules[n++] =
-            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
-        rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, how);
-    }
-    rules[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    return (struct sock_fprog){n, rules};
+    return filter(calls, count, how, SECCOMP_RET_ALLOW);
 }
 
 static const int io_calls[] = {SYS_read, SYS_write, SYS_exit, SYS_exit_group, SYS_rt_sigreturn};
