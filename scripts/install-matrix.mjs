@@ -37,6 +37,18 @@ const cases = short ? [{ manager: "npm", node: thisNode, folder: "a b:c" }] : al
 const progress = (text) => process.stderr.write(`zio: install: ${text}\n`);
 const nameOf = ({ manager, node, folder }) => `${manager}, Node ${node}, in "${folder}"`;
 
+/** Where that can be had, this runs again with a /dev/shm of its own: what is found in it nobody else has put there. */
+function haveOwnMemory() {
+  const marker = "ZIO_MATRIX_OWN_MEMORY";
+  const by = ["--mount", "--propagation", "private"];
+  if (process.env[marker] || spawnSync("unshare", [...by, "true"]).status !== 0) return;
+  const script = 'mount -t tmpfs none /dev/shm; exec "$@"';
+  const words = [...by, "sh", "-ec", script, "sh", process.execPath, ...process.argv.slice(1)];
+  const options = { stdio: "inherit", env: { ...process.env, [marker]: "yes" } };
+  process.exit(spawnSync("unshare", words, options).status ?? 1);
+}
+
+haveOwnMemory();
 await setUpOrExit();
 const { env, dispose } = childEnvironment();
 const base = mkdtempSync(join(tmpdir(), "zio-install-"));
@@ -74,7 +86,7 @@ function traces(directory) {
 }
 
 const sharedMemory = () => new Set(existsSync("/dev/shm") ? readdirSync("/dev/shm") : []);
-/** The directories of this user for live counters and for links, in memory; and what other benchmarks here are using. */
+/** The directories of this user for live counters and for links, in memory; and, where it is shared, other benchmarks'. */
 const allowedInMemory = /^zio-((library-)?\d+|bench-stats-\w+)$/;
 
 /** The installed packages as a volume of a container has them: copied to another path, and read-only. */
