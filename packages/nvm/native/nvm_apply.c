@@ -189,7 +189,7 @@ int nvm__forget_files(struct zio_nvm_pool *pool, uint64_t end) {
     zio_lock_exclusive(&pool->table_lock);
     for (uint32_t slot = 0; slot < pool->file_slots && result == 0; slot++) {
         struct zio_nvm_file *file = &pool->files[slot];
-        if (file->entry->state == NVM_FILE_FREE || file->users > 0 || file->last_sequence >= end)
+        if (!file->known || file->users > 0 || file->last_sequence >= end)
             continue;
         nvm__forget_file(file);
         result = nvm__write_entry(file);

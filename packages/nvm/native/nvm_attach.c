@@ -25,7 +25,7 @@ static struct zio_nvm_file *find_file(struct zio_nvm_pool *pool, const struct st
     for (uint32_t slot = 0; slot < pool->file_slots; slot++) {
         struct zio_nvm_file *file = &pool->files[slot];
         struct stat found;
-        if (file->entry->state != NVM_FILE_FREE && file->descriptor >= 0 &&
+        if (file->known && file->descriptor >= 0 &&
             zio_syscall(SYS_fstat, file->descriptor, &found) == 0 &&
             found.st_dev == wanted->st_dev && found.st_ino == wanted->st_ino)
             return file;
@@ -35,7 +35,7 @@ static struct zio_nvm_file *find_file(struct zio_nvm_pool *pool, const struct st
 
 static struct zio_nvm_file *free_slot(struct zio_nvm_pool *pool) {
     for (uint32_t slot = 0; slot < pool->file_slots; slot++)
-        if (pool->files[slot].entry->state == NVM_FILE_FREE)
+        if (!pool->files[slot].known)
             return &pool->files[slot];
     return NULL;
 }
@@ -76,6 +76,7 @@ static int attach_locked(struct zio_nvm_pool *pool, int descriptor, const struct
             return code == -EOPNOTSUPP ? ZIO_ENOTSUP : code;
         }
     }
+    file->known = true;
     file->users++;
     *result = file;
     return 0;

@@ -36,8 +36,10 @@ static int load_file(struct zio_nvm_pool *pool, uint32_t slot, uint32_t *repaire
         const struct nvm_file_entry *entry = nvm__at(pool, entry_at(slot, copy));
         if (!is_entry_valid(pool, entry))
             ++*repaired;
-        else if (!best || entry->generation > best->generation)
+        else if (!best || entry->generation > best->generation) {
             best = entry;
+            file->copy = copy;
+        }
     }
     if (!best)
         return nvm__problem(problem, ZIO_NVM_FILE_SLOT_DAMAGED, -EIO, entry_at(slot, 0), NULL);
@@ -47,6 +49,7 @@ static int load_file(struct zio_nvm_pool *pool, uint32_t slot, uint32_t *repaire
     zio_view_tree_init(&file->tree, &pool->nodes, NULL);
     if (best->generation > 0)
         zio__copy_bytes(file->entry, best, sizeof *best);
+    file->known = file->entry->state != NVM_FILE_FREE;
     atomic_store(&file->bytes, best->bytes);
     return 0;
 }
@@ -69,10 +72,11 @@ int nvm__load_files(struct zio_nvm_pool *pool, uint32_t *repaired,
 
 int nvm__write_entry(struct zio_nvm_file *file) {
     struct zio_nvm_pool *pool = file->pool;
-    for (unsigned copy = 0; copy < 2; copy++) {
+    for (int i = 0; i < 2; i++) {
         struct zio_pm_batch batch;
         batch.count = 0;
-        uint64_t at = entry_at(file->slot, copy);
+        file->copy ^= 1; /* not the newest first: it may be the only one that is whole */
+        uint64_t at = entry_at(file->slot, file->copy);
         file->entry->generation++;
         file->entry->crc = entry_crc(pool, file->entry);
         zio_pm_store(&pool->pm, at, file->entry, sizeof *file->entry);
@@ -173,6 +177,7 @@ void nvm__forget_file(struct zio_nvm_file *file) {
     file->descriptor = -1;
     file->changing = false;
     file->entry->state = NVM_FILE_FREE;
+    file->known = false;
     file->reserved_from = file->reserved_to = 0;
     file->last_sequence = 0;
     zio_view_tree_clear(&file->tree);

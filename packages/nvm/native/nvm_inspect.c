@@ -36,7 +36,7 @@ void zio_nvm_stats(struct zio_nvm_pool *pool, struct zio_nvm_stats *stats) {
     stats->digests = atomic_load(&pool->digests);
     stats->waits = atomic_load(&pool->waits);
     for (uint32_t slot = 0; slot < pool->file_slots; slot++)
-        stats->files += pool->files[slot].entry->state != NVM_FILE_FREE;
+        stats->files += pool->files[slot].known;
 }
 
 unsigned zio_nvm_pressure(struct zio_nvm_pool *pool) {

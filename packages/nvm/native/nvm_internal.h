@@ -38,7 +38,9 @@ struct zio_nvm_file {
     int descriptor;                 /* -1: not open */
     bool touched;                   /* by the digest that runs */
     bool changing;                  /* the digest is writing to the target; under the file's lock */
-    uint64_t last_sequence;         /* of its newest record */
+    bool known;                     /* it has an entry; under the table's lock */
+    unsigned copy;                  /* of the entry, the newest */
+    _Atomic uint64_t last_sequence; /* of its newest record */
     uint64_t records, logged_bytes; /* that a scan found */
     struct nvm_file_entry *entry;   /* the volatile copy of what is in the pool */
 };
@@ -68,6 +70,7 @@ struct zio_nvm_pool {
     uint64_t committed, committed_at;   /* last durable sequence; where in the ring the next lies */
     _Atomic uint64_t durable, appended; /* the same for whoever holds no lock */
     _Atomic int failed;
+    _Atomic uint32_t staged;     /* extents with data of writes that are not logged yet */
     struct nvm_superblock super; /* what the newest copy says */
     unsigned super_copy;
 
@@ -142,6 +145,28 @@ struct nvm_visitor {
 /* Finds out what counts and checks it. Without a visitor what is found is counted in the pool. */
 int nvm__scan(struct zio_nvm_pool *pool, bool same_boot, struct nvm_scan *scan,
               const struct nvm_visitor *visitor, struct zio_nvm_problem *problem);
+
+/* nvm_stage.c */
+/* A record to be. */
+struct nvm_staged {
+    uint64_t data, length; /* data: in the pool; inline: in the staging buffer, later in the ring */
+    uint32_t crc;
+    uint16_t kind;
+    bool own; /* the extent was made for this write */
+};
+
+struct nvm_group {
+    struct nvm_staged records[NVM_GROUP_MAX];
+    unsigned count;
+    uint32_t staged;
+    uint64_t bytes;
+    unsigned char staging[NVM_INLINE_MAX];
+};
+
+/* Fills a group from piece *index, byte *done on. */
+int nvm__stage_group(struct zio_nvm_pool *pool, struct nvm_group *group,
+                     const struct zio_storage_piece *pieces, size_t count, size_t *index,
+                     uint64_t *done);
 
 /* nvm_log.c */
 uint32_t nvm__record_crc(const struct zio_nvm_pool *pool, const struct nvm_record *record,

@@ -10,23 +10,7 @@
 
 #include "bytes.h"
 
-/* A record to be. */
-struct staged {
-    uint64_t data, length; /* data: in the pool; inline: in the staging buffer, later in the ring */
-    uint32_t crc;
-    uint16_t kind;
-    bool own; /* the extent was made for this write */
-};
-
-struct group {
-    struct staged records[NVM_GROUP_MAX];
-    unsigned count;
-    uint32_t staged;
-    uint64_t bytes;
-    unsigned char staging[NVM_INLINE_MAX];
-};
-
-static uint32_t span_of(const struct staged *staged) {
+static uint32_t span_of(const struct nvm_staged *staged) {
     uint64_t bytes = NVM_LINE + (staged->kind == NVM_RECORD_INLINE ? staged->length : 0);
     return (uint32_t)((bytes + NVM_LINE - 1) & ~(uint64_t)(NVM_LINE - 1));
 }
@@ -66,7 +50,7 @@ static void put_pad(struct zio_nvm_pool *pool, uint32_t bytes) {
 
 /* Room is kept for two pairs of commits: that of a commit which has begun and does not cover this
  * write, and that of the one which will. A third needs a write after this one. */
-static bool has_room(const struct zio_nvm_pool *pool, const struct group *group) {
+static bool has_room(const struct zio_nvm_pool *pool, const struct nvm_group *group) {
     uint64_t head = pool->ring.head, needed = 4 * NVM_LINE;
     for (unsigned i = 0; i < group->count; i++) {
         uint32_t span = span_of(&group->records[i]), pad = pad_before(pool, head, span);
@@ -77,12 +61,12 @@ static bool has_room(const struct zio_nvm_pool *pool, const struct group *group)
 }
 
 /* Lets readers find what the records will hold. A group that memory is short for is cut. */
-static int index_group(struct zio_nvm_file *file, struct group *group, uint64_t at) {
+static int index_group(struct zio_nvm_file *file, struct nvm_group *group, uint64_t at) {
     struct zio_nvm_pool *pool = file->pool;
     uint64_t head = pool->ring.head, sequence = pool->ring.next;
     group->bytes = 0;
     for (unsigned i = 0; i < group->count; i++) {
-        struct staged *staged = &group->records[i];
+        struct nvm_staged *staged = &group->records[i];
         uint32_t span = span_of(staged);
         if (pad_before(pool, head, span)) {
             head = 0;
@@ -103,10 +87,10 @@ static int index_group(struct zio_nvm_file *file, struct group *group, uint64_t 
     return 0;
 }
 
-static void put_group(struct zio_nvm_file *file, const struct group *group, uint64_t at) {
+static void put_group(struct zio_nvm_file *file, const struct nvm_group *group, uint64_t at) {
     struct zio_nvm_pool *pool = file->pool;
     for (unsigned i = 0; i < group->count; i++) {
-        const struct staged *staged = &group->records[i];
+        const struct nvm_staged *staged = &group->records[i];
         uint32_t span = span_of(staged), pad = pad_before(pool, pool->ring.head, span);
         if (pad)
             put_pad(pool, pad);
@@ -131,7 +115,7 @@ static void put_group(struct zio_nvm_file *file, const struct group *group, uint
 }
 
 /* 0, an error, or ZIO_EAGAIN where the ring has no room before the next digest. */
-static int append_group(struct zio_nvm_file *file, int64_t offset, struct group *group,
+static int append_group(struct zio_nvm_file *file, int64_t offset, struct nvm_group *group,
                         uint64_t *where) {
     struct zio_nvm_pool *pool = file->pool;
     uint64_t mask = zio_signals_block();
@@ -160,90 +144,7 @@ static int append_group(struct zio_nvm_file *file, int64_t offset, struct group 
     return result;
 }
 
-/* An extent with the next bytes of a piece: as many as there is room for, a digest tried first. */
-static int stage_copy(struct zio_nvm_pool *pool, struct staged *staged, const unsigned char *from,
-                      uint64_t length) {
-    struct zio_storage_extent extent;
-    uint64_t bytes = length < NVM_COPY_MAX ? length : NVM_COPY_MAX;
-    int result = zio_nvm_allocate(pool, bytes, &extent);
-    if (result == ZIO_ENOMEM) {
-        atomic_fetch_add(&pool->waits, 1);
-        result = zio_nvm_digest(pool, NULL);
-        if (result < 0)
-            return result;
-        for (result = ZIO_ENOMEM; result == ZIO_ENOMEM; bytes = (bytes + 1) / 2) {
-            result = zio_nvm_allocate(pool, bytes, &extent);
-            if (result == 0 || bytes <= NVM_PAGE)
-                break;
-        }
-    }
-    if (result < 0)
-        return result == ZIO_ENOMEM ? -ENOSPC : result;
-    zio_pm_store(&pool->pm, extent.token, from, bytes);
-    staged->kind = NVM_RECORD_DATA;
-    staged->data = extent.token;
-    staged->length = bytes;
-    staged->own = true;
-    return 0;
-}
-
-static int stage_reference(const struct zio_nvm_pool *pool, struct staged *staged,
-                           const struct zio_storage_piece *piece, uint64_t done) {
-    uint64_t data = (uint64_t)(piece->data - pool->pm.base) + done;
-    if (data < pool->data_offset || data >= pool->bytes ||
-        piece->length - done > pool->bytes - data)
-        return ZIO_EINVAL;
-    staged->kind = NVM_RECORD_DATA;
-    staged->data = data;
-    staged->length = piece->length - done;
-    staged->own = false;
-    return 0;
-}
-
-/* Fills a group from piece *index, byte *done on. */
-static int stage_group(struct zio_nvm_pool *pool, struct group *group,
-                       const struct zio_storage_piece *pieces, size_t count, size_t *index,
-                       uint64_t *done) {
-    group->count = 0;
-    group->staged = 0;
-    group->bytes = 0;
-    while (*index < count && group->count < NVM_GROUP_MAX) {
-        const struct zio_storage_piece *piece = &pieces[*index];
-        uint64_t left = piece->length - *done;
-        struct staged *staged = &group->records[group->count];
-        int result = 0;
-        if (left == 0) {
-            (*index)++;
-            *done = 0;
-            continue;
-        }
-        if (piece->token) {
-            result = stage_reference(pool, staged, piece, *done);
-        } else if (left <= NVM_INLINE_MAX - group->staged) {
-            zio__copy_bytes(group->staging + group->staged, piece->data + *done, left);
-            staged->kind = NVM_RECORD_INLINE;
-            staged->data = group->staged;
-            staged->length = left;
-            staged->own = false;
-            group->staged += (uint32_t)left;
-        } else if (left <= NVM_INLINE_MAX) {
-            return 0; /* in the next group */
-        } else {
-            result = stage_copy(pool, staged, piece->data + *done, left);
-        }
-        if (result < 0)
-            return group->count > 0 ? 0 : result;
-        staged->crc = 0;
-        if (pool->flags & NVM_FLAG_CHECKSUM_DATA && staged->kind == NVM_RECORD_DATA)
-            staged->crc = nvm__crc32c(0, nvm__at(pool, staged->data), staged->length);
-        *done += staged->length;
-        group->bytes += staged->length;
-        group->count++;
-    }
-    return 0;
-}
-
-static int append_staged(struct zio_nvm_file *file, int64_t offset, struct group *group,
+static int append_staged(struct zio_nvm_file *file, int64_t offset, struct nvm_group *group,
                          uint64_t *where) {
     struct zio_nvm_pool *pool = file->pool;
     int result;
@@ -258,8 +159,10 @@ static int append_staged(struct zio_nvm_file *file, int64_t offset, struct group
     }
     /* The log counts its own uses. */
     for (unsigned i = 0; i < own; i++)
-        if (group->records[i].own)
+        if (group->records[i].own) {
             zio_nvm_release(pool, group->records[i].data);
+            atomic_fetch_sub(&pool->staged, 1);
+        }
     return result;
 }
 
@@ -271,10 +174,10 @@ ssize_t zio_nvm_log(struct zio_nvm_file *file, int64_t offset,
         return usable;
     if (pool->read_only || offset < -1)
         return ZIO_EINVAL;
-    struct group group;
+    struct nvm_group group;
     size_t index = 0;
     uint64_t done = 0, written = 0, at = 0, mask = 0;
-    int result = stage_group(pool, &group, pieces, count, &index, &done);
+    int result = nvm__stage_group(pool, &group, pieces, count, &index, &done);
     /* An append that takes several groups stays in one piece. Only appending waits here, so that
      * the rest may be staged, and touch the caller's memory, meanwhile. */
     if (offset < 0) {
@@ -291,7 +194,7 @@ ssize_t zio_nvm_log(struct zio_nvm_file *file, int64_t offset,
         written += group.bytes;
         if (group.bytes < wanted)
             break;
-        result = stage_group(pool, &group, pieces, count, &index, &done);
+        result = nvm__stage_group(pool, &group, pieces, count, &index, &done);
     }
     if (offset < 0) {
         zio_unlock_exclusive(&file->append_lock);

@@ -17,4 +17,5 @@
 #include "nvm_problem.c"
 #include "nvm_read.c"
 #include "nvm_scan.c"
+#include "nvm_stage.c"
 #include "nvm_super.c"

@@ -32,10 +32,18 @@ describe.each([
   }
 });
 
-test("threads append, sync, read and digest at once, under ThreadSanitizer", async () => {
-  const program = await compileNative("pool_test", { sanitizers: ["thread"] });
-  await run(program, [tmpdir(), "threads_append_sync_read_and_digest_at_once", seed]);
-}, 100_000);
+test.each<[string, Sanitizer[]]>([
+  ["AddressSanitizer and UndefinedBehaviorSanitizer", memoryChecks],
+  ["ThreadSanitizer", ["thread"]],
+])(
+  "threads append, sync, read and digest at once, and fill a small pool, under %s",
+  async (_, sanitizers) => {
+    const program = await compileNative("threads_test", { sanitizers });
+    await run(program, [tmpdir()]);
+    await run(program, ["/dev/shm"]);
+  },
+  100_000,
+);
 
 test("a pool that was damaged says where, or loses nothing", async () => {
   const program = await compileNative("damage_test", { sanitizers: [] });

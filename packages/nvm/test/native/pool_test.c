@@ -1,7 +1,6 @@
 /* The pool, its log and its files, one case by its name.
  * usage: pool_test DIRECTORY CASE [SEED [ROUNDS]] | pool_test --list */
 #include <errno.h>
-#include <pthread.h>
 #include <sys/wait.h>
 
 #include "support.h"
@@ -321,44 +320,6 @@ static void places_of_files_come_free(void) {
     }
 }
 
-enum { THREADS = 4, THREAD_WRITES = 400 };
-static struct zio_nvm_pool *shared_pool;
-static struct zio_nvm_file *shared_file;
-
-static void *write_and_sync(void *number) {
-    uint64_t id = (uint64_t)(uintptr_t)number, state = id + 7;
-    unsigned char mine[6000], back[6000];
-    for (uint64_t i = 0; i < THREAD_WRITES; i++) {
-        size_t length = 1 + random_below(&state, sizeof mine);
-        uint64_t where = 0;
-        memset(mine, (int)(1 + id), length);
-        struct zio_storage_piece piece = {mine, length, 0};
-        ASSERT_EQUAL(zio_nvm_log(shared_file, -1, &piece, 1, &where), length);
-        if (i % 7 == 0)
-            ASSERT_EQUAL(zio_nvm_sync(shared_pool), 0);
-        struct iovec into = {back, length};
-        ASSERT_EQUAL(zio_nvm_read(shared_file, (int64_t)where, &into, 1), length);
-        ASSERT_EQUAL(memcmp(back, mine, length), 0);
-    }
-    return NULL;
-}
-
-static void threads_append_sync_read_and_digest_at_once(void) {
-    create_pool(POOL, RING, 4, false);
-    shared_pool = open_pool();
-    shared_file = attach_path(shared_pool, file_path);
-    pthread_t threads[THREADS];
-    for (uintptr_t i = 0; i < THREADS; i++)
-        ASSERT_EQUAL(pthread_create(&threads[i], NULL, write_and_sync, (void *)i), 0);
-    for (int i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
-    uint64_t length = zio_nvm_file_bytes(shared_file);
-    ASSERT_EQUAL(told(zio_nvm_close(shared_pool, &problem)), 0);
-    struct stat target;
-    ASSERT_EQUAL(stat(file_path, &target), 0);
-    ASSERT_EQUAL(target.st_size, length);
-}
-
 static const struct {
     const char *name;
     void (*run)(void);
@@ -376,7 +337,6 @@ static const struct {
     CASE(a_power_cut_takes_what_was_not_synced),
     CASE(a_pool_grows_and_shrinks),
     CASE(places_of_files_come_free),
-    CASE(threads_append_sync_read_and_digest_at_once),
 };
 
 int main(int count, char **arguments) {

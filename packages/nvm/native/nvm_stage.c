@@ -1,0 +1,124 @@
+/* Getting the data of a write to where its records will find them: small ones into the group, by
+ * reference where they lie in extents, all others into blocks. The only place where memory of the
+ * caller is read. */
+#include "nvm_internal.h"
+
+#include <time.h>
+
+#include <zio/syscall.h>
+
+#include "bytes.h"
+
+enum { PATIENT_STEPS = 10000 }; /* about two seconds, and the digests between */
+
+/* As many blocks as there are, for `*bytes` or fewer. */
+static int allocate_some(struct zio_nvm_pool *pool, uint64_t *bytes,
+                         struct zio_storage_extent *extent) {
+    int result;
+    while ((result = zio_nvm_allocate(pool, *bytes, extent)) == ZIO_ENOMEM && *bytes > NVM_PAGE)
+        *bytes = (*bytes + 1) / 2;
+    return result;
+}
+
+/* The same after a digest. Blocks that other writes have staged, and not logged yet, come free by
+ * one of the next digests: they are waited for, in short steps, but not for ever, because such a
+ * write may itself be waiting to append behind this one. */
+static int allocate_patiently(struct zio_nvm_pool *pool, uint64_t *bytes,
+                              struct zio_storage_extent *extent) {
+    const struct timespec pause = {.tv_sec = 0, .tv_nsec = 200000};
+    atomic_fetch_add(&pool->waits, 1);
+    for (int step = 0;; step++) {
+        uint64_t appended = atomic_load(&pool->appended_bytes);
+        bool others = atomic_load(&pool->staged) > 0;
+        int result = zio_nvm_digest(pool, NULL);
+        if (result == 0)
+            result = allocate_some(pool, bytes, extent);
+        if (result != ZIO_ENOMEM)
+            return result;
+        others = others || atomic_load(&pool->staged) > 0 ||
+                 atomic_load(&pool->appended_bytes) != appended;
+        if (!others || step == PATIENT_STEPS)
+            return -ENOSPC;
+        zio_syscall(SYS_nanosleep, &pause, NULL);
+    }
+}
+
+/* An extent with the next bytes of a piece: as many as there is room for. Whoever has staged
+ * something already logs that first instead of waiting for more. */
+static int stage_copy(struct zio_nvm_pool *pool, struct nvm_staged *staged,
+                      const unsigned char *from, uint64_t length, bool first) {
+    struct zio_storage_extent extent;
+    uint64_t bytes = length < NVM_COPY_MAX ? length : NVM_COPY_MAX;
+    atomic_fetch_add(&pool->staged, 1); /* before it has the blocks: who lacks them looks */
+    int result = zio_nvm_allocate(pool, bytes, &extent);
+    if (result == ZIO_ENOMEM && first) {
+        atomic_fetch_sub(&pool->staged, 1);
+        result = allocate_patiently(pool, &bytes, &extent);
+        atomic_fetch_add(&pool->staged, 1);
+    }
+    if (result < 0) {
+        atomic_fetch_sub(&pool->staged, 1);
+        return result;
+    }
+    zio_pm_store(&pool->pm, extent.token, from, bytes);
+    staged->kind = NVM_RECORD_DATA;
+    staged->data = extent.token;
+    staged->length = bytes;
+    staged->own = true;
+    return 0;
+}
+
+static int stage_reference(const struct zio_nvm_pool *pool, struct nvm_staged *staged,
+                           const struct zio_storage_piece *piece, uint64_t done) {
+    uint64_t data = (uint64_t)(piece->data - pool->pm.base) + done;
+    if (data < pool->data_offset || data >= pool->bytes ||
+        piece->length - done > pool->bytes - data)
+        return ZIO_EINVAL;
+    staged->kind = NVM_RECORD_DATA;
+    staged->data = data;
+    staged->length = piece->length - done;
+    staged->own = false;
+    return 0;
+}
+
+int nvm__stage_group(struct zio_nvm_pool *pool, struct nvm_group *group,
+                     const struct zio_storage_piece *pieces, size_t count, size_t *index,
+                     uint64_t *done) {
+    group->count = 0;
+    group->staged = 0;
+    group->bytes = 0;
+    while (*index < count && group->count < NVM_GROUP_MAX) {
+        const struct zio_storage_piece *piece = &pieces[*index];
+        uint64_t left = piece->length - *done;
+        struct nvm_staged *staged = &group->records[group->count];
+        int result = 0;
+        if (left == 0) {
+            (*index)++;
+            *done = 0;
+            continue;
+        }
+        if (piece->token) {
+            result = stage_reference(pool, staged, piece, *done);
+        } else if (left <= NVM_INLINE_MAX - group->staged) {
+            zio__copy_bytes(group->staging + group->staged, piece->data + *done, left);
+            staged->kind = NVM_RECORD_INLINE;
+            staged->data = group->staged;
+            staged->length = left;
+            staged->own = false;
+            group->staged += (uint32_t)left;
+        } else if (left <= NVM_INLINE_MAX) {
+            return 0; /* in the next group */
+        } else {
+            result = stage_copy(pool, staged, piece->data + *done, left, group->count == 0);
+        }
+        if (result < 0)
+            return group->count > 0 ? 0 : result;
+        staged->crc = 0;
+        if (pool->flags & NVM_FLAG_CHECKSUM_DATA && staged->kind == NVM_RECORD_DATA)
+            staged->crc = nvm__crc32c(0, nvm__at(pool, staged->data), staged->length);
+        *done += staged->length;
+        group->bytes += staged->length;
+        group->count++;
+    }
+    return 0;
+}
