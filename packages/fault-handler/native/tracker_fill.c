@@ -156,13 +156,18 @@ static struct zio_fault_stream *stream_for(struct zio_tracker *tracker, uint64_t
     return stream;
 }
 
+static void tell_touched(struct zio_tracker *tracker, uint16_t site, uint64_t page,
+                         uint64_t filled) {
+    if (tracker->listener.touched)
+        tracker->listener.touched(tracker->listener.context, site, page, filled);
+}
+
 static int resolve_view(struct zio_tracker *tracker, const struct zio_view *view, uint64_t page,
                         uint64_t end, uint64_t *filled) {
     int code = zio__fill(tracker, &tracker->served, page, end, tracker->compose, filled);
     if (*filled > 0) {
         zio_tracker_count(tracker, ZIO_COUNT_faults, 1);
-        if (tracker->listener.touched)
-            tracker->listener.touched(tracker->listener.context, view->tag, page, *filled);
+        tell_touched(tracker, view->tag, page, *filled);
         return 0;
     }
     return code;
@@ -176,8 +181,10 @@ static int resolve_untracked(struct zio_tracker *tracker, uint64_t page, uint64_
     int code = fill_zeros(tracker, &tracker->served, page, end - page, filled);
     if (*filled == 0 && code != ZIO_EAGAIN && end > page + ZIO__PAGE)
         code = fill_zeros(tracker, &tracker->served, page, ZIO__PAGE, filled);
-    if (code != ZIO_EAGAIN)
+    if (code != ZIO_EAGAIN) {
         zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
+        tell_touched(tracker, 0, page, *filled);
+    }
     return *filled > 0 ? 0 : code;
 }
 
@@ -203,6 +210,7 @@ static bool forget_registration(struct zio_tracker *tracker, uint64_t page) {
      * unregister of the same range wakes nobody. */
     zio_uffd_wake(&tracker->served, page, ZIO__PAGE);
     zio_tracker_count(tracker, ZIO_COUNT_zero_faults, 1);
+    tell_touched(tracker, 0, page, 0);
     return true;
 }
 

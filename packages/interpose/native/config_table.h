@@ -24,6 +24,7 @@ enum zio_policy { ZIO_POLICY_ALWAYS, ZIO_POLICY_LEARN, ZIO_POLICY_OFF, ZIO_POLIC
   X(memory_limit, "ZIO_MEMORY_LIMIT", SIZE, UINT64_C(0), UINT64_C(1048576), UINT64_C(1099511627776)) \
   X(stats, "ZIO_STATS", PATH, 0, 0, 0) \
   X(follow, "ZIO_FOLLOW", FLAG, 1, 0, 1) \
+  X(keep_heap, "ZIO_KEEP_HEAP", FLAG, 1, 0, 1) \
   X(log, "ZIO_LOG", PATH, 0, 0, 0) \
   X(disable, "ZIO_DISABLE", LIST, 0, 0, 0) \
   X(costs, "ZIO_COSTS", NUMBERS, 0, UINT64_C(0), UINT64_C(10000000)) \

@@ -13,7 +13,7 @@
   X("elide", elide, 1300, "making the views of a copy") \
   X("input", input, 5000, "redirecting an input, publishing its views and presenting them") \
   X("overwrite", overwrite, 700, "an input that went to the bytes of the last") \
-  X("fault", fault, 9000, "a fault on a view") \
+  X("fault", fault, 18000, "a fault on a view") \
   X("page", page, 1500, "each page that a fault fills")
 /* clang-format on */
 

@@ -11,6 +11,7 @@
 #include <zio/syscall.h>
 
 #include "exec_target.h"
+#include "heap.h"
 #include "hooks/hook_table.h"
 #include "hooks/process.h"
 #include "kernel_storage.h"
@@ -168,16 +169,6 @@ void zio__after_fork(bool child, bool shares_descriptors) {
         after_fork_in_parent();
 }
 
-/* A block's size is asked of the allocator that frees it, or not at all: glibc's would read another
- * allocator's header. */
-static void check_allocator(void) {
-    Dl_info freeing, measuring;
-    if (!dladdr((void *)zio__real.free, &freeing) ||
-        !dladdr((void *)zio__real.malloc_usable_size, &measuring) ||
-        freeing.dli_fbase != measuring.dli_fbase)
-        zio__real.malloc_usable_size = NULL;
-}
-
 /* The runtimes of sanitizers keep shadow memory by hooking what we hook, and know every thread.
  * Weak, not dlsym: looking up what is not there would allocate and free, in other libraries' hooks
  * too. */
@@ -197,8 +188,8 @@ static bool is_sanitised(void) {
 
 __attribute__((constructor(101))) static void set_up(void) {
     zio__resolve_real();
-    check_allocator();
     zio__settings_read(&zio__settings);
+    zio__heap_set_up();
     zio__exec_set_up();
     if (!zio__settings.follow)
         zio__leave_environment();

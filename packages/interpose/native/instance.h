@@ -25,6 +25,7 @@ struct zio__settings {
     uint32_t disabled;     /* enum zio_kernel_feature */
     struct zio__costs costs;
     bool follow;           /* programs that this one executes are under zIO too */
+    bool keep_heap;        /* the allocator shall keep what is freed (heap.h) */
     uint64_t seccomp;      /* filters that are known to let zIO work */
 };
 

@@ -5,6 +5,7 @@
  * inputs that nobody copies, and those that everybody touches, run plain but for rare probes. */
 #include "policy.h"
 
+#include "heap.h"
 #include "instance.h"
 #include "policy_pages.h"
 #include "policy_paper.h"
@@ -30,6 +31,7 @@ struct site {
 };
 
 static struct site sites[SITES];
+static _Atomic uint16_t last_site; /* of the last redirected input */
 
 static void leave_alone(struct site *site) {
     uint32_t penalty = atomic_load_explicit(&site->penalty, memory_order_relaxed);
@@ -126,8 +128,11 @@ bool zio__policy_redirects(uint16_t tag) {
 }
 
 void zio__policy_received(uint16_t tag, size_t copied) {
-    if (zio__settings.policy == ZIO_POLICY_LEARN)
-        debit(tag, zio__settings.costs.input + cost_of_copying(copied));
+    if (zio__settings.policy != ZIO_POLICY_LEARN)
+        return;
+    atomic_store_explicit(&last_site, tag, memory_order_relaxed);
+    zio__heap_wish();
+    debit(tag, zio__settings.costs.input + cost_of_copying(copied));
 }
 
 void zio__policy_overwrote(uint16_t tag) {

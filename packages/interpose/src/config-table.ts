@@ -14,6 +14,8 @@ export interface Settings {
   statsDirectory?: string | undefined;
   /** `ZIO_FOLLOW`: Whether programs that this one executes are under zIO too; `no` takes zIO out of the environment when the program starts. */
   follow?: boolean | undefined;
+  /** `ZIO_KEEP_HEAP`: Whether glibc's malloc, in a program with large input and under `learn`, keeps up to 64 MiB of freed memory instead of giving it back and asking for it again. */
+  keepHeap?: boolean | undefined;
   /** `ZIO_LOG`: A file to append messages of the library to, or `stderr`; unset, the library is silent. */
   logPath?: string | undefined;
   /** `ZIO_DISABLE`: Kernel features to do without, separated by commas. */
@@ -103,6 +105,15 @@ export const configTable = [
     "property": "follow"
   },
   {
+    "name": "ZIO_KEEP_HEAP",
+    "identifier": "keep_heap",
+    "option": "no-keep-heap",
+    "type": "flag",
+    "default": "yes",
+    "meaning": "Whether glibc's malloc, in a program with large input and under `learn`, keeps up to 64 MiB of freed memory instead of giving it back and asking for it again.",
+    "property": "keepHeap"
+  },
+  {
     "name": "ZIO_LOG",
     "identifier": "log",
     "option": "log",
@@ -190,7 +201,7 @@ export const configTable = [
       },
       {
         "word": "fault",
-        "number": 9000,
+        "number": 18000,
         "meaning": "a fault on a view"
       },
       {

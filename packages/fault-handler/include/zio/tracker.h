@@ -77,8 +77,9 @@ enum zio_tracker_state {
 };
 
 /* What became of the bytes that an input site published: copied as views, or touched ([start,
- * +filled_bytes) was filled). Views keep the site of their input through every copy. `touched` runs
- * on the handler thread; all run with stripes locked and must only count.
+ * +filled_bytes) was filled). Views keep the site of their input through every copy; 0 is none:
+ * freed memory that showed zeros, or registered memory that showed nothing. `touched` runs on the
+ * handler thread; all run with stripes locked, or may, and must only count.
  * `keep` is asked of whole pages [start, end) that are about to become views, and gives the length
  * of the run from start on that all shall (*kept false), or that all is better copied to (true). */
 struct zio_tracker_listener {

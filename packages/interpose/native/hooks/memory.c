@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "../boot.h"
+#include "../heap.h"
 #include "../instance.h"
 #include "../ledger.h"
 #include "../presence.h"
@@ -157,6 +158,8 @@ ZIO_EXPORT void free(void *block) {
     if (__builtin_expect(atomic_load_explicit(&zio__tracker.map.count, memory_order_relaxed) != 0,
                          0)) {
         size_t size = viewed_size(block);
+        if (atomic_load_explicit(&zio__heap_wished, memory_order_relaxed))
+            zio__heap_keep();
         if (size >= 4096)
             discard(block, size);
     }
