@@ -59,7 +59,9 @@ static int64_t cost_of_copying(uint64_t bytes) {
 static void touched(void *context, uint16_t tag, uint64_t start, uint64_t bytes) {
     (void)context;
     const struct zio__costs *costs = &zio__settings.costs;
-    if (costs->fault + costs->page > cost_of_copying(PAGE))
+    if (tag == 0)
+        tag = atomic_load_explicit(&last_site, memory_order_relaxed);
+    else if (costs->fault + costs->page > cost_of_copying(PAGE))
         zio__pages_touched(start, bytes);
     debit(tag, costs->fault + (int64_t)(costs->page * bytes / PAGE));
 }

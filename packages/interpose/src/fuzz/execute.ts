@@ -8,8 +8,8 @@ import { readStatsDirectory } from "../read-stats.js";
 export const modes = {
   always: { ZIO_POLICY: "always" },
   learn: { ZIO_POLICY: "learn" },
-  /** It never backs off, so that it goes on learning which pages are touched. */
-  "learn-for-free": { ZIO_POLICY: "learn", ZIO_COSTS: "elide=0,input=0,overwrite=0,fault=0,page=0" },
+  /** It hardly backs off, so that it goes on learning which pages are touched: a fault costs just more than copying one. */
+  "learn-for-free": { ZIO_POLICY: "learn", ZIO_COSTS: "elide=0,input=0,overwrite=0,fault=300,page=0" },
   "no-move": { ZIO_POLICY: "always", ZIO_DISABLE: "move" },
   "small-threshold": { ZIO_POLICY: "always", ZIO_THRESHOLD: "4K" },
   "little-memory": { ZIO_POLICY: "always", ZIO_MEMORY_LIMIT: "1M" },
