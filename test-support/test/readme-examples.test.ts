@@ -35,7 +35,7 @@ const examples: Example[] = [
     instead: ["pairs: 5", "pairs: 1"],
   },
   { name: "bypass-tas", output: /^kernel kernel-descriptors\nshm is absent: .*\nlwip .*\ntas .*\n.*io_stack\.h\n$/ },
-  { name: "nvm", output: /^$/ },
+  { name: "nvm", output: /^two apples\n\n$/ },
 ];
 
 let directory: string;
