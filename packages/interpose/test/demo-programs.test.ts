@@ -38,6 +38,7 @@ test("every byte comes back through any number of copies, whatever the buffers a
     { message: "1", copies: "0", further: [] },
     { message: "512K", copies: "8", further: [] },
     { message: "100001", copies: "3", further: ["--alloc", "malloc", "--skew", "123"] },
+    { message: "300000", copies: "0", further: ["--in-turn", "3"] },
     { message: "64K", copies: "2", further: ["--touch", "7", "--touch-mode", "write"] },
   ];
   for (const { message, copies, further } of variants) {

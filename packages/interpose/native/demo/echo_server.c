@@ -22,7 +22,7 @@ static const char *allocation = "page";
 static const char *touch_mode = "read";
 static const char *touch_order = "sequential";
 static long port, message_bytes = 512 << 10, copies, skew_bytes, touched_pages;
-static long touched_percent;
+static long touched_percent, in_turn = 1;
 static long connections = 1, warmup_messages, max_messages, max_seconds = 60, cpu = -1;
 
 static const struct option_row options[] = {
@@ -30,6 +30,8 @@ static const struct option_row options[] = {
     {"--port", "N", "port to listen on, 0 for any (0)", &port, NULL, NULL},
     {"--message", "BYTES", "length of every message (512K)", &message_bytes, NULL, NULL},
     {"--copies", "N", "copies from buffer to buffer before the answer (0)", &copies, NULL, NULL},
+    {"--in-turn", "N", "without copies: receive into so many buffers in turn (1)", &in_turn, NULL,
+     NULL},
     {"--alloc", "", "where the buffers come from (page)", NULL, &allocation, "page|malloc"},
     {"--skew", "BYTES", "each buffer starts this much further into its block (0)", &skew_bytes,
      NULL, NULL},
@@ -83,8 +85,12 @@ static void request_stop(int signal_number) {
     errno = saved;
 }
 
+static long buffer_count(void) {
+    return copies + in_turn;
+}
+
 static void allocate_buffers(struct connection *connection) {
-    for (long i = 0; i <= copies; i++) {
+    for (long i = 0; i < buffer_count(); i++) {
         size_t bytes = (size_t)(message_bytes + i * skew_bytes);
         void *block = NULL;
         if (strcmp(allocation, "malloc") == 0)
@@ -192,14 +198,17 @@ static void *serve(void *argument) {
     struct connection *connection = argument;
     size_t length = (size_t)message_bytes;
     allocate_buffers(connection);
-    while (receive_message(connection->socket, connection->buffers[0])) {
+    for (long first = 0;; first = (first + 1) % in_turn) {
+        unsigned char **buffers = connection->buffers + first;
+        if (!receive_message(connection->socket, buffers[0]))
+            break;
         for (long i = 0; i < copies; i++)
-            memcpy(connection->buffers[i + 1], connection->buffers[i], length);
+            memcpy(buffers[i + 1], buffers[i], length);
         if (touched_pages)
-            touch_pages(connection->buffers[copies]);
+            touch_pages(buffers[copies]);
         if (touched_percent)
-            touch_whole_pages(connection->buffers[copies], connection->messages++);
-        if (!send_message(connection->socket, connection->buffers[copies]))
+            touch_whole_pages(buffers[copies], connection->messages++);
+        if (!send_message(connection->socket, buffers[copies]))
             break;
         unsigned long done = atomic_fetch_add(&total_messages, 1) + 1;
         if (done == (unsigned long)(warmup_messages * connections))
@@ -211,7 +220,7 @@ static void *serve(void *argument) {
     last_usage = usage_now();
     pthread_mutex_unlock(&accounting);
     shutdown(connection->socket, SHUT_RDWR);
-    for (long i = 0; i <= copies; i++)
+    for (long i = 0; i < buffer_count(); i++)
         free(connection->blocks[i]);
     uint64_t one = 1;
     if (write(ended_fd, &one, sizeof one) != sizeof one)
@@ -300,9 +309,13 @@ int main(int argc, char **argv) {
     parse_options(argc, argv, options);
     if (port > 65535 || message_bytes < 1 || copies > MAX_COPIES || touched_pages > message_bytes ||
         touched_percent > 100 || (touched_percent && skew_bytes % (long)sizeof(uint64_t)) ||
-        connections < 1 || connections > MAX_CONNECTIONS) {
-        fprintf(stderr, "%s: message at least 1 byte, at most %d copies and %d connections\n",
-                argv[0], MAX_COPIES, MAX_CONNECTIONS);
+        connections < 1 || connections > MAX_CONNECTIONS || in_turn < 1 ||
+        (in_turn > 1 && copies > 0) || in_turn > MAX_COPIES) {
+        fprintf(
+            stderr,
+            "%s: message at least 1 byte, at most %d copies and %d connections; buffers in turn "
+            "only without copies\n",
+            argv[0], MAX_COPIES, MAX_CONNECTIONS);
         return 2;
     }
     if (cpu >= 0)
