@@ -121,7 +121,8 @@ static uint64_t evict(struct zio_tracker *tracker, uint64_t start, uint64_t end,
     return at - start;
 }
 
-uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals) {
+uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals,
+                    uint64_t *evicted) {
     uint64_t at = start;
     while (at < end) {
         struct zio_view view;
@@ -135,6 +136,7 @@ uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, i
         }
         uint64_t done = evict(tracker, at, gap_end, refusals);
         at += done;
+        *evicted += done;
         if (at < gap_end)
             break;
     }

@@ -16,7 +16,7 @@ struct zio__pass {
     int refusals;
     int may_keep; /* runs of pages that may be copied to because they will be touched */
     int count, deferred_count;
-    uint64_t placed;                        /* bytes that became views */
+    uint64_t placed, evicted;               /* bytes that became views, that were made missing */
     struct zio_view views[ZIO__PASS_VIEWS]; /* start: where the bytes shall appear */
     struct zio__deferred_copy deferred[ZIO__PASS_DEFERRED];
 };

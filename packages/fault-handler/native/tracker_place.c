@@ -30,7 +30,7 @@ void zio__pass_init(struct zio__pass *pass, struct zio_tracker *tracker, bool sh
     pass->refusals = ZIO__REFUSALS;
     pass->may_keep = 0;
     pass->count = pass->deferred_count = 0;
-    pass->placed = 0;
+    pass->placed = pass->evicted = 0;
 }
 
 /* Bytes [start, end) of the run in pass->views[first..last) as views; what the tree has no
@@ -102,8 +102,9 @@ void zio__place_run(struct zio__pass *pass, int first, int last) {
                 at = run;
                 continue;
             }
-            stop =
-                pass->refusals > 0 ? at + zio__claim(pass->tracker, at, run, &pass->refusals) : at;
+            stop = pass->refusals > 0
+                       ? at + zio__claim(pass->tracker, at, run, &pass->refusals, &pass->evicted)
+                       : at;
             if (stop > at) {
                 insert_views(pass, first, last, at, stop);
             } else {
@@ -189,6 +190,12 @@ static uint64_t check_deferred(struct zio__pass *pass, uint64_t end) {
     return end;
 }
 
+static void tell_evicted(const struct zio__pass *pass, uint16_t site) {
+    const struct zio_tracker_listener *listener = &pass->tracker->listener;
+    if (listener->evicted && pass->evicted > 0)
+        listener->evicted(listener->context, site, pass->evicted);
+}
+
 size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_t length,
                            struct zio_origin *origin, uint64_t offset, uint16_t site,
                            size_t *delivered) {
@@ -211,6 +218,7 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
     }
     *delivered = check_deferred(&pass, start + length) - start;
     zio__run_deferred(&pass);
+    tell_evicted(&pass, site);
     return pass.placed;
 }
 
@@ -246,8 +254,16 @@ void zio_tracker_overwrite_end(struct zio_tracker *tracker, void *buffer, size_t
 void zio__count_elided(const struct zio__pass *pass) {
     const struct zio_tracker_listener *listener = &pass->tracker->listener;
     zio_tracker_count(pass->tracker, ZIO_COUNT_elided_bytes, pass->placed);
+    uint16_t site = pass->views[pass->count / 2].tag;
     if (listener->elided)
-        listener->elided(listener->context, pass->views[pass->count / 2].tag, pass->placed);
+        listener->elided(listener->context, site, pass->placed);
+    tell_evicted(pass, site);
+}
+
+static bool is_worth_eliding(const struct zio__pass *pass) {
+    const struct zio_tracker_listener *listener = &pass->tracker->listener;
+    return !listener->elides ||
+           listener->elides(listener->context, pass->views[pass->count / 2].tag);
 }
 
 /* One pass over disjoint ranges. Returns the bytes dealt with, or 0. */
@@ -262,7 +278,7 @@ static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t
         return 0;
     pass.count = (int)zio_view_map_translate(&tracker->map, from, length, pass.views,
                                              ZIO__PASS_VIEWS, &covered);
-    if (pass.count == 0) {
+    if (pass.count == 0 || !is_worth_eliding(&pass)) {
         zio__end(tracker, &pass.section);
         return 0;
     }

@@ -16,9 +16,10 @@ enum {
     PROBES = 8,
     LEARN_MIN_BYTES = 64 << 10, /* below, a hot copy costs no more than the book-keeping */
     LARGE_COPY = 256 << 10,     /* from here on a copy finds little in the caches */
-    FIRST_DEBT_LIMIT = 200000,  /* before a site is left alone for the first time, */
+    FIRST_DEBT_LIMIT = 1000000, /* before a site is left alone for the first time, */
     DEBT_LIMIT = 50000,         /* and after each probe */
     CREDIT_LIMIT = 1000000,
+    FREE_BUFFERS = 16,
     FIRST_PAUSE = 256,
     LAST_PAUSE = 1 << 16,
 };
@@ -28,6 +29,8 @@ struct site {
     _Atomic int64_t account;  /* ns */
     _Atomic uint32_t pause;   /* calls to let pass */
     _Atomic uint32_t penalty; /* the last pause; 0: none yet */
+    _Atomic uint64_t evicted; /* bytes, since the last pause */
+    _Atomic uint64_t largest; /* bytes that were evicted at once */
 };
 
 static struct site sites[SITES];
@@ -38,6 +41,7 @@ static void leave_alone(struct site *site) {
     penalty = penalty == 0 ? FIRST_PAUSE : penalty < LAST_PAUSE ? penalty * 2 : penalty;
     atomic_store_explicit(&site->penalty, penalty, memory_order_relaxed);
     atomic_store_explicit(&site->account, 0, memory_order_relaxed);
+    atomic_store_explicit(&site->evicted, 0, memory_order_relaxed);
     atomic_store_explicit(&site->pause, penalty, memory_order_relaxed);
 }
 
@@ -78,6 +82,25 @@ static void elided(void *context, uint16_t tag, uint64_t bytes) {
     atomic_store_explicit(&site->penalty, 0, memory_order_relaxed);
 }
 
+/* Memory that is there was made and filled by somebody, page by page. Taken away for views it stays
+ * away in a program that shows views there each time, and is made again in one that does not. The
+ * first is an investment: a chain of buffers may be taken without charge, once a pause. */
+static void evicted(void *context, uint16_t tag, uint64_t bytes) {
+    (void)context;
+    struct site *site = &sites[tag % SITES];
+    if (bytes > atomic_load_explicit(&site->largest, memory_order_relaxed))
+        atomic_store_explicit(&site->largest, bytes, memory_order_relaxed);
+    uint64_t all = atomic_fetch_add_explicit(&site->evicted, bytes, memory_order_relaxed) + bytes;
+    if (all > FREE_BUFFERS * atomic_load_explicit(&site->largest, memory_order_relaxed))
+        debit(tag, (int64_t)(zio__settings.costs.page * bytes / PAGE));
+}
+
+/* Views outlast the reasons to make them: of a site that is left alone, bytes are copied. */
+static bool elides(void *context, uint16_t tag) {
+    (void)context;
+    return atomic_load_explicit(&sites[tag % SITES].pause, memory_order_relaxed) == 0;
+}
+
 static uint64_t keep(void *context, uint64_t start, uint64_t end, bool *kept) {
     (void)context;
     return zio__pages_keep(start, end, kept);
@@ -85,8 +108,11 @@ static uint64_t keep(void *context, uint64_t start, uint64_t end, bool *kept) {
 
 void zio__policy_set_up(void) {
     if (zio__settings.policy == ZIO_POLICY_LEARN)
-        zio__tracker.listener =
-            (struct zio_tracker_listener){.elided = elided, .touched = touched, .keep = keep};
+        zio__tracker.listener = (struct zio_tracker_listener){.elides = elides,
+                                                              .elided = elided,
+                                                              .evicted = evicted,
+                                                              .touched = touched,
+                                                              .keep = keep};
     if (zio__settings.policy == ZIO_POLICY_PAPER)
         zio__policy_paper_set_up();
 }

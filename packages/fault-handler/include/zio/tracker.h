@@ -77,13 +77,16 @@ enum zio_tracker_state {
 };
 
 /* What became of the bytes that an input site published: copied as views, or touched ([start,
- * +filled_bytes) was filled). Views keep the site of their input through every copy; 0 is none:
+ * +filled_bytes) was filled), and how many bytes of memory were taken from the program for them.
+ * `elides` is asked before a copy: false, and the caller copies the bytes. Views keep the site of their input through every copy; 0 is none:
  * freed memory that showed zeros, or registered memory that showed nothing. `touched` runs on the
  * handler thread; all run with stripes locked, or may, and must only count.
  * `keep` is asked of whole pages [start, end) that are about to become views, and gives the length
  * of the run from start on that all shall (*kept false), or that all is better copied to (true). */
 struct zio_tracker_listener {
+    bool (*elides)(void *context, uint16_t site);
     void (*elided)(void *context, uint16_t site, uint64_t bytes);
+    void (*evicted)(void *context, uint16_t site, uint64_t bytes);
     void (*touched)(void *context, uint16_t site, uint64_t start, uint64_t filled_bytes);
     uint64_t (*keep)(void *context, uint64_t start, uint64_t end, bool *kept);
     void *context;
