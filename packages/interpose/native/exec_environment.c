@@ -132,7 +132,7 @@ char *const *zio__exec_environment(char *const environment[], void *room, size_t
     char **made = room, **next = made;
     char *text = (char *)room + bytes;
     for (size_t i = 0; environment[i] && (char *)(next + 2) <= text; i++) {
-        size_t length;
+        size_t length = 0;
         const char *list = list_of(&checked, environment[i], &length);
         size_t needed = NAME_BYTES + length + 1;
         if (!list || (size_t)(text - (char *)(next + 2)) < needed) {
