@@ -149,8 +149,8 @@ describe("a file that was changed after the process had died", () => {
 
 test("a pool that is open is refused to a second opener, who is told by whom", async () => {
   const pool = await Pool.open(poolPath, { create });
-  for (const attempt of [Pool.open(poolPath), inspectPool(poolPath)])
-    await expect(attempt).rejects.toMatchObject({
+  for (const attempt of [() => Pool.open(poolPath), () => inspectPool(poolPath)])
+    await expect(attempt()).rejects.toMatchObject({
       code: "IN_USE",
       message: `${poolPath}: the pool is in use by another process, ${process.pid}`,
     });
@@ -191,8 +191,9 @@ test.each([
 ])("%s is refused with a clear error", async (_, damage, code, message) => {
   if (code !== "ENOENT") await createPool(poolPath, create);
   damage();
-  for (const attempt of [Pool.open(poolPath), inspectPool(poolPath)]) {
-    const error = await attempt.catch((error: unknown) => error);
+  // One after the other: each of them locks the pool while it looks.
+  for (const attempt of [() => Pool.open(poolPath), () => inspectPool(poolPath)]) {
+    const error = await attempt().catch((error: unknown) => error);
     expect(error).toMatchObject({ code });
     expect((error as Error).message).toMatch(message);
   }
