@@ -5,9 +5,11 @@
 
 enum { HEADER_BYTES = 4096 };
 
-static int open_pool(const char *options, struct zio_storage_pool **pool) {
+static int open_pool(const struct zio_storage_options *options, struct zio_storage_pool **pool,
+                     struct zio_storage_refusal *refusal) {
     static char kernel; /* only its address matters */
     (void)options;
+    (void)refusal;
     *pool = (struct zio_storage_pool *)&kernel;
     return 0;
 }
@@ -69,7 +71,7 @@ static void *allocate_origin(void *context, size_t bytes) {
     const struct zio_storage *storage = context;
     struct zio_storage_pool *pool;
     struct zio_storage_extent extent;
-    if (storage->open("", &pool) != 0 || storage->allocate(pool, bytes, &extent) != 0)
+    if (storage->open(NULL, &pool, NULL) != 0 || storage->allocate(pool, bytes, &extent) != 0)
         return NULL;
     return extent.data;
 }
@@ -78,7 +80,7 @@ static void release_origin(void *context, void *data, size_t bytes) {
     const struct zio_storage *storage = context;
     struct zio_storage_pool *pool;
     (void)bytes;
-    if (storage->open("", &pool) == 0)
+    if (storage->open(NULL, &pool, NULL) == 0)
         storage->release(pool, (uintptr_t)data);
 }
 

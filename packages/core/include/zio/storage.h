@@ -1,25 +1,31 @@
-/* The storage ABI, version 0 (a draft: any release may change it): who provides the memory of
+/* The storage ABI, version 1 (a draft: any release may change it): who provides the memory of
  * origins, and who makes what was written to a file durable by reference to it. A provider is a
  * shared object that exports one table, `const struct zio_storage zio_storage`; the kernel's own
  * (anonymous memory, write, fsync) is compiled into the interposer behind the same table.
  *
  * Results are 0, a count, or -errno as the plain call would give; errno itself is not touched.
  * Threads: every function may be called from any thread; calls on one file are ordered as the host
- * makes them. Not async-signal-safe. allocate, release and persist never block in IO; the others
- * may, as write and fsync do. The host holds no lock of its own.
+ * makes them. Not async-signal-safe. allocate, release, find, status, retired and persist never
+ * block in IO; the others may, as write and fsync do. The host holds no lock of its own.
  * Memory: a provider runs below the application's malloc and must not use it, nor call any libc
  * function that the host hooks.
- * Fork: the host calls before_fork, then after_fork in both processes. */
+ * Processes: a pool may be open in several processes of one tree at a time, which see one consistent
+ * file each; any of them may be killed at any moment.
+ * Fork: the host calls before_fork, then after_fork in both processes; the child uses the pool as
+ * a process of its own. A child that skips this (raw clone) finds every call refused with
+ * ZIO_ENOTSUP. */
 #ifndef ZIO_STORAGE_H
 #define ZIO_STORAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include <zio/error.h>
 
-#define ZIO_STORAGE_ABI_VERSION 0
+#define ZIO_STORAGE_ABI_VERSION 1
 
 enum zio_storage_capability {
   /* Extents are private anonymous memory: their pages may be moved out (UFFDIO_MOVE), a child of
@@ -38,6 +44,43 @@ enum zio_storage_capability {
 
 struct zio_storage_pool; /* the provider's: one opened pool */
 struct zio_storage_file; /* the provider's: one file whose writes are logged */
+
+/* How to open a pool. The texts are not kept. */
+struct zio_storage_options {
+  const char *path;  /* of the pool; NULL: the provider has but one */
+  const char *tree;  /* names the processes that may have it open together; NULL: this one alone */
+  uint64_t bytes;    /* of a pool that does not exist yet; 0: do not create it */
+  bool checks_data;  /* a pool that is created keeps checksums of the data too */
+};
+
+/* Why something was refused: one line without a newline, ended by a zero. */
+struct zio_storage_refusal {
+  char text[512];
+};
+
+/* Where in a file. */
+enum { ZIO_STORAGE_AT_END = -1, ZIO_STORAGE_AT_POSITION = -2 };
+struct zio_storage_place {
+  int64_t offset; /* from 0 on, or one of the two above */
+  /* An open descriptor of the application's whose position the kernel keeps. AT_POSITION reads it;
+   * AT_POSITION and AT_END set it behind what was written or read, in one step with that for all
+   * processes. -1: none, for an offset. */
+  int descriptor;
+};
+
+/* A file as whoever reads through the log sees it. */
+struct zio_storage_status {
+  uint64_t bytes;
+  struct timespec modified;
+};
+
+struct zio_storage_usage {
+  uint64_t bytes, used_bytes;        /* of the pool's data */
+  uint64_t log_bytes, used_log_bytes;
+  uint64_t logged_bytes;             /* since the pool was opened, by all processes */
+  uint64_t referenced_bytes;         /* of these, by reference to extents */
+  uint64_t digested_bytes;
+};
 
 /* Memory of one origin: page-aligned, a whole number of pages, contents undefined. */
 struct zio_storage_extent {
@@ -59,10 +102,13 @@ struct zio_storage {
   uint64_t capabilities; /* what the provider can do; a pool may do less: pool_capabilities */
   const char *name;      /* a word, for messages and `zio doctor` */
 
-  /* Opens a pool, recovers it first where that is due. `options` is the user's text (for example
-   * a path), may be empty, and is not kept. On failure *pool is untouched. */
-  int (*open)(const char *options, struct zio_storage_pool **pool);
-  /* Ends it: extents must have been released, files detached. Applies what is logged. */
+  /* Opens a pool, creates it where that is wanted, recovers it first where that is due. Processes
+   * with the same `tree` share it; others are refused with -EBUSY. On failure *pool is untouched and
+   * *refusal, which may be NULL, says why. */
+  int (*open)(const struct zio_storage_options *options, struct zio_storage_pool **pool,
+              struct zio_storage_refusal *refusal);
+  /* Ends it in this process. The last process of the tree applies what is logged. Extents of this
+   * process that the log does not refer to are gone. */
   int (*close)(struct zio_storage_pool *pool);
   uint64_t (*pool_capabilities)(const struct zio_storage_pool *pool);
 
@@ -76,27 +122,52 @@ struct zio_storage {
    * NULL where the pool survives nothing. */
   int (*persist)(struct zio_storage_pool *pool, uint64_t token, size_t offset, size_t bytes);
 
-  /* Starts logging the writes of an open regular file. ZIO_ENOTSUP: not of this pool, the kernel
-   * keeps it. The descriptor stays the application's: it is closed after detach. */
-  int (*attach)(struct zio_storage_pool *pool, int descriptor, struct zio_storage_file **file);
-  /* The last descriptor is going. What is logged stays logged. */
+  /* The functions from here on are there where LOGS_FILES is. */
+
+  /* Starts logging the writes of an open regular file, in every process of the tree. `path` is
+   * absolute and is where recovery will look for it. The descriptor stays the application's.
+   * One use is counted: the caller's. ZIO_ENOTSUP: not of this pool, or it was left to the kernel. */
+  int (*attach)(struct zio_storage_pool *pool, int descriptor, const char *path,
+                struct zio_storage_file **file);
+  /* The file with this identity, where it is under the log, with a use counted: 0 or ZIO_ENOENT. */
+  int (*find)(struct zio_storage_pool *pool, uint64_t device, uint64_t inode,
+              struct zio_storage_file **file);
+  /* Drops a use. What is logged stays logged. */
   int (*detach)(struct zio_storage_file *file);
-  /* Writes the pieces at `offset` (-1: at the end, as O_APPEND does), by reference where they lie
-   * in extents. The result is what pwritev would give, space included: a later fsync does not
-   * find the disk full. Visible to readers through this ABI on return; durable after sync. */
-  ssize_t (*log)(struct zio_storage_file *file, int64_t offset,
-                 const struct zio_storage_piece *pieces, size_t count);
-  /* Reads log and file merged, as preadv. */
-  ssize_t (*read)(struct zio_storage_file *file, int64_t offset, const struct iovec *pieces,
-                  size_t count);
+
+  /* Writes the pieces, by reference where they lie in extents. The result is what pwritev would
+   * give, space included: a later fsync does not find the disk full. Visible to every reader through
+   * this ABI on return; durable after sync. *sequence, which may be NULL: when `retired` has reached
+   * it the log is done with the pieces. ZIO_ENOTSUP: the file was left to the kernel meanwhile. */
+  ssize_t (*log)(struct zio_storage_file *file, struct zio_storage_place place,
+                 const struct zio_storage_piece *pieces, size_t count, uint64_t *sequence);
+  /* Reads log and file merged, as preadv. ZIO_ENOTSUP as above. */
+  ssize_t (*read)(struct zio_storage_file *file, struct zio_storage_place place,
+                  const struct iovec *pieces, size_t count);
   /* As fsync (data_only: fdatasync): all logged writes are durable on return, in write order. */
   int (*sync)(struct zio_storage_file *file, int data_only);
-  /* Applies the log to the file itself, for those who open it without zIO, and before truncation,
-   * renaming or unlinking is passed on to the kernel. */
-  int (*settle)(struct zio_storage_file *file);
+  /* As fstat would give it, did the file hold what is logged. ZIO_ENOTSUP as above. */
+  int (*status)(struct zio_storage_file *file, struct zio_storage_status *status);
+  /* Everything before this sequence number was applied, in whatever process: extents that were
+   * logged before are free of the log. */
+  uint64_t (*retired)(struct zio_storage_pool *pool);
 
-  /* Around fork: `child` is 0 in the parent. A child never applies or recycles; where extents are
-   * shared, before_fork counts a use for the child, dropped when the child ends. */
+  /* Applies the log of this file to the file itself, for those who read it by other ways. */
+  int (*settle)(struct zio_storage_file *file);
+  /* Around a change that the kernel makes on the application's behalf (truncate, fallocate, utimens,
+   * rename, unlink): settles the file and keeps others from logging to it; then looks at it anew.
+   * `path`: its new name, absolute; "": it is gone; NULL: as before. On the same thread, nothing
+   * else between. */
+  int (*begin_change)(struct zio_storage_file *file);
+  int (*end_change)(struct zio_storage_file *file, const char *path);
+  /* Settles the file and leaves it to the kernel from now on, in every process, until the last use
+   * of it has ended: for ways to use it that cannot be followed (mappings, stdio, O_DIRECT). */
+  int (*leave)(struct zio_storage_file *file);
+
+  void (*usage)(struct zio_storage_pool *pool, struct zio_storage_usage *usage);
+
+  /* Around fork: `child` is 0 in the parent. What the child inherits of files stays in use by it.
+   * Extents stay the parent's: the host sees to it that the child shows none of them. */
   void (*before_fork)(struct zio_storage_pool *pool);
   void (*after_fork)(struct zio_storage_pool *pool, int child);
 };
@@ -113,8 +184,9 @@ static inline int zio_storage_check(const struct zio_storage *storage) {
       !storage->persist)
     return ZIO_ENOTSUP;
   if ((storage->capabilities & ZIO_STORAGE_LOGS_FILES) &&
-      (!storage->attach || !storage->detach || !storage->log || !storage->read ||
-       !storage->sync || !storage->settle))
+      (!storage->attach || !storage->find || !storage->detach || !storage->log || !storage->read ||
+       !storage->sync || !storage->status || !storage->retired || !storage->settle ||
+       !storage->begin_change || !storage->end_change || !storage->leave || !storage->usage))
     return ZIO_ENOTSUP;
   return 0;
 }

@@ -56,7 +56,7 @@ static void storage_gives_pages(void) {
     struct zio_storage_pool *pool;
     struct zio_storage_extent extent;
     NEED(zio_storage_check(storage) == 0);
-    NEED(storage->open("", &pool) == 0 && storage->pool_capabilities(pool) == ZIO_STORAGE_PRIVATE);
+    NEED(storage->open(NULL, &pool, NULL) == 0 && storage->pool_capabilities(pool) == ZIO_STORAGE_PRIVATE);
     NEED(storage->allocate(pool, 3 * 4096, &extent) == 0);
     NEED(extent.bytes == 3 * 4096 && (uintptr_t)extent.data % 4096 == 0);
     memset(extent.data, 1, extent.bytes);
