@@ -154,6 +154,20 @@ test("a process that is not under zIO, or not there, is one line and status 1", 
   });
 });
 
+test("--watch ends well also where the process has taken its page away and is not gone yet", async () => {
+  const page = pageOfSleeper("1.0");
+  const words = ["stats", String(sleeper.pid), "--json", "--watch", "--interval", "0.05"];
+  const watching = new StartedProgram(zioPath, words);
+  try {
+    await until(() => watching.lines.length >= 1, "the first line");
+    rmSync(page);
+    expect(await watching.ended).toEqual({ status: 0, signal: null });
+    expect(watching.stderr).toBe("");
+  } finally {
+    watching.dispose();
+  }
+});
+
 test("--watch shows a process again and again until it is gone", async () => {
   pageOfSleeper("1.0");
   const watching = new StartedProgram(zioPath, [

@@ -55,8 +55,7 @@ function pageOf(pid: number): StatsPage {
   throw new CommandError(message, exitStatus.failure);
 }
 
-function show(pid: number | undefined, { json, watch }: StatsOptions): void {
-  const pages = pid === undefined ? liveProcesses() : [pageOf(pid)];
+function show(pages: readonly StatsPage[], pid: number | undefined, { json, watch }: StatsOptions): void {
   if (json) {
     answer(JSON.stringify({ version: 1, processes: pages.map(processRecord) }, null, watch ? 0 : 2));
     return;
@@ -86,11 +85,13 @@ export function statsCommand(): Command {
     .option("--watch", "refresh until interrupted, or until the process is gone")
     .option("--interval <seconds>", "between refreshes", positiveNumber, 1)
     .action(async (pid: number | undefined, options: StatsOptions) => {
-      show(pid, options);
+      show(pid === undefined ? liveProcesses() : [pageOf(pid)], pid, options);
       while (options.watch) {
         await sleep(options.interval * 1000);
-        if (pid !== undefined && startTicksOf(pid) === undefined) return;
-        show(pid, options);
+        // A process takes its page away before it is gone: then it is over, and no mistake of whoever asked.
+        const page = pid === undefined ? undefined : liveProcess(pid);
+        if (pid !== undefined && page === undefined) return;
+        show(page ? [page] : liveProcesses(), pid, options);
       }
     });
 }
