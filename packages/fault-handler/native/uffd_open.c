@@ -165,6 +165,8 @@ static void explain(const struct zio_uffd *uffd, struct zio_uffd_reason *reason)
     int device = reason->device_error, call = reason->syscall_error;
     if (uffd->disabled & ZIO_FEATURE_USERFAULTFD)
         set_text(reason, "userfaultfd is masked by ZIO_DISABLE; remove it from the list");
+    else if (device == ZIO_EINVAL && call == ZIO_EINVAL)
+        set_text(reason, "memory pages are not 4 KiB here; use a kernel with 4 KiB pages");
     else if (is_descriptor_shortage(device) || is_descriptor_shortage(call))
         set_text(reason, "no file descriptor is free; raise the limit (ulimit -n)");
     else if (uffd->disabled & ZIO_FEATURE_SYSCALL)
@@ -177,8 +179,6 @@ static void explain(const struct zio_uffd *uffd, struct zio_uffd_reason *reason)
         set_text(reason,
                  "userfaultfd(2) does not exist here: a kernel without CONFIG_USERFAULTFD, or "
                  "a seccomp filter; use another kernel or profile");
-    else if (device == ZIO_EINVAL)
-        set_text(reason, "memory pages are not 4 KiB here; use a kernel with 4 KiB pages");
     else if (uffd->user_mode_only)
         set_text(reason,
                  "not permitted to serve the kernel's own faults; chmod 0666 /dev/userfaultfd, "

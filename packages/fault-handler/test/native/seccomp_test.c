@@ -86,6 +86,15 @@ static void harmless_filter_changes_nothing(void) {
     CHECK_EQ(zio_handler_start(&zone.handler, &zone.uffd, &zone_ops), 0);
 }
 
+/* As mincore answers on a kernel with pages of 16 or 64 KiB. */
+static void pages_of_another_size_are_the_reason(void) {
+    install_filter(SYS_mincore, SECCOMP_RET_ERRNO | EINVAL);
+    for (uint32_t disabled = 0; disabled <= ZIO_FEATURE_SYSCALL; disabled += ZIO_FEATURE_SYSCALL) {
+        CHECK_EQ(zio_uffd_open(&uffd, NULL, disabled, &reason), ZIO_EINVAL);
+        CHECK_EQ(strcmp(reason.text, "memory pages are not 4 KiB here; use a kernel with 4 KiB pages"), 0);
+    }
+}
+
 static const struct test tests[] = {
 #define TEST(name)                                                                                 \
     { #name, name }
@@ -97,5 +106,6 @@ static const struct test tests[] = {
     TEST(filters_are_counted),
     TEST(trap_handler_of_the_program_is_not_run),
     TEST(harmless_filter_changes_nothing),
+    TEST(pages_of_another_size_are_the_reason),
 };
 TEST_MAIN(tests)
