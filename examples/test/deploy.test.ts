@@ -111,6 +111,9 @@ describe("the library in a volume", () => {
     expect(init.command[2]).toContain(shipped);
     expect(init.volumeMounts[0].name).toBe(pod.spec.volumes[0].name);
     expect(container.volumeMounts[0]).toEqual({ name: "zio", mountPath: "/zio", readOnly: true });
+    // Root without CAP_DAC_OVERRIDE cannot write into the image's /data, which is the user redis's.
+    expect(container.volumeMounts[1]).toEqual({ name: "data", mountPath: "/data" });
+    expect(pod.spec.volumes.map(({ name }: { name: string }) => name)).toEqual(["zio", "data"]);
     expect(container.securityContext).toMatchObject({
       capabilities: { add: ["SYS_PTRACE"] },
       seccompProfile: { type: "Localhost", localhostProfile: "zio.json" },
