@@ -4,7 +4,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePort, RedisServer } from "../soak/server.mjs";
+import { freePort } from "../free-port.mjs";
+import { RedisServer } from "../soak/server.mjs";
 
 const nodeCount = 6;
 export const slotCount = 16_384;

@@ -42,11 +42,11 @@ test("the counters can be read while the program runs and after its end", async 
 });
 
 test("the samples go on while the program runs and end with one of its end", async () => {
-  const child = spawn("sleep", ["0.3"], { sampleIntervalMs: 20 });
+  const child = spawn("cat", [], { sampleIntervalMs: 20 });
   const samples: StatsSample[] = [];
-  for await (const sample of child.zio) samples.push(sample);
+  for await (const sample of child.zio) if (samples.push(sample) === 3) child.stdin!.end();
   expect(child.exitCode).toBe(0);
-  expect(samples.length).toBeGreaterThan(2);
+  expect(samples.length).toBeGreaterThan(3);
   const times = samples.map(({ elapsedMs }) => elapsedMs);
   expect(times).toEqual([...times].sort((left, right) => left - right));
   expect(samples.at(-1)).toMatchObject(child.zio.stats());

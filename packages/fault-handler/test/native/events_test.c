@@ -25,9 +25,7 @@ static void events_are_read_while_faults_are_refused(void) {
     pthread_create(&toucher, NULL, touch_in_thread, zone.base);
     usleep(5000);
     pthread_create(&unmapper, NULL, unmap_in_thread, zone.base + 7 * PAGE);
-    double start = now_ms();
-    pthread_join(unmapper, NULL);
-    CHECK(now_ms() - start < 1000);
+    pthread_join(unmapper, NULL); /* for ever, were the event not read */
     struct zio_event event;
     CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 1);
     CHECK_EQ(event.kind, ZIO_EVENT_UNMAP);
@@ -42,46 +40,53 @@ static void events_are_read_while_faults_are_refused(void) {
     CHECK_EQ((uintptr_t)value, zone.pattern[0]);
 }
 
-/* TRAPS 9: not now may last long; a core must not burn meanwhile. */
+static bool called_again_and_again(void) {
+    return atomic_load(&zone.calls) >= 40;
+}
+
+static double cpu_ms(void) {
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e3 +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e3;
+}
+
+/* TRAPS 9: not now may last long; a core must not burn meanwhile. A busy machine makes the calls
+ * fewer and each no dearer, so only too many of them and too much work count. */
 static void refused_faults_are_retried_without_spinning(void) {
     zone_open(8);
     zone_start();
     atomic_store(&zone.refuse, -1);
     pthread_t toucher;
+    double start = now_ms(), cpu = cpu_ms();
     pthread_create(&toucher, NULL, touch_in_thread, zone.base);
-    usleep(20000);
-    int before = atomic_load(&zone.calls);
-    struct rusage from, to;
-    getrusage(RUSAGE_SELF, &from);
-    usleep(300000);
-    getrusage(RUSAGE_SELF, &to);
-    int calls = atomic_load(&zone.calls) - before;
-    CHECK(calls >= 30 && calls <= 400);
-    double cpu_ms = (double)(to.ru_utime.tv_sec - from.ru_utime.tv_sec + to.ru_stime.tv_sec -
-                             from.ru_stime.tv_sec) *
-                        1e3 +
-                    (double)(to.ru_utime.tv_usec - from.ru_utime.tv_usec + to.ru_stime.tv_usec -
-                             from.ru_stime.tv_usec) /
-                        1e3;
-    CHECK(cpu_ms < 60);
-    double start = now_ms();
+    CHECK(wait_for(called_again_and_again, 20000));
+    usleep(200000);
+    double calls = atomic_load(&zone.calls);
+    cpu = cpu_ms() - cpu;
+    double elapsed = now_ms() - start;
+    CHECK(calls <= 20 + elapsed * 1.2);
+    CHECK(cpu < 20 + elapsed / 5);
     atomic_store(&zone.refuse, 0);
     pthread_join(toucher, NULL);
-    CHECK(now_ms() - start < 100);
 }
 
+/* The shortest of many, because a busy machine makes any of them longer. */
 static void a_short_refusal_costs_little(void) {
     zone_open(64);
     zone_start();
     CHECK(zone_matches(0, 1));
-    double start = now_ms();
+    double shortest = 1e9;
     for (size_t i = 1; i < 64; i++) {
+        double start = now_ms();
         atomic_store(&zone.refuse, 1);
         CHECK(zone_matches(i, 1));
+        double took = now_ms() - start;
+        shortest = took < shortest ? took : shortest;
     }
     struct timespec tick; /* 1 ns, or the timer tick on machines without a better clock */
     clock_getres(CLOCK_MONOTONIC, &tick);
-    CHECK((now_ms() - start) / 63 < 5 + 4 * (double)tick.tv_nsec / 1e6);
+    CHECK(shortest < 5 + 4 * (double)tick.tv_nsec / 1e6);
 }
 
 static void stop_hands_pending_faults_to_the_next_thread(void) {
@@ -133,16 +138,20 @@ static void stop_and_start_race_with_faults_and_events(void) {
     CHECK(!wrong);
 }
 
+enum { EVENTS = 3 * ZIO_HANDLER_QUEUE };
+
+static bool all_are_drained(void) {
+    return atomic_load(&zone.drained) == EVENTS;
+}
+
 /* The program waits rather than events are lost; the owner need not call in for them. */
 static void full_queue_stalls_but_loses_nothing(void) {
-    enum { EVENTS = 3 * ZIO_HANDLER_QUEUE };
     zone_open(EVENTS + 8);
     zone_start();
     atomic_store(&zone.drains, true);
     for (int i = 0; i < EVENTS; i++)
         CHECK_EQ(madvise(zone.base + (size_t)i * PAGE, PAGE, MADV_DONTNEED), 0);
-    usleep(20000);
-    CHECK_EQ(atomic_load(&zone.drained), EVENTS);
+    CHECK(wait_for(all_are_drained, 20000));
     CHECK(zone_matches(0, 8));
 }
 
@@ -262,14 +271,17 @@ static void after_a_quiet_probe_every_event_is_in_the_queue(void) {
     }
 }
 
+static bool event_is_unread(void) {
+    return zio_uffd_probe(&zone.uffd) == ZIO_EAGAIN;
+}
+
 static void probe_says_not_now_while_an_event_is_unread(void) {
     zone_open(8);
     CHECK_EQ(zio_uffd_probe(&zone.uffd), 0);
     pthread_t unmapper;
     pthread_create(&unmapper, NULL, unmap_in_thread, zone.base + 7 * PAGE);
-    usleep(20000);
+    CHECK(wait_for(event_is_unread, 20000));
     CHECK_EQ(atomic_load(&unmapped), 0);
-    CHECK_EQ(zio_uffd_probe(&zone.uffd), ZIO_EAGAIN);
     uint64_t done = 1;
     CHECK_EQ(zio_uffd_copy(&zone.uffd, (uintptr_t)zone.base, zone.pattern, PAGE, &done),
              ZIO_EAGAIN);

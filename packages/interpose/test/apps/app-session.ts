@@ -1,9 +1,7 @@
 // Runs real programs plain or under zIO. A session owns a private directory, the counters and every process that it
 // started; when it is closed, none of them is left. Nothing here knows any of the programs.
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -73,15 +71,6 @@ export function findProgram(name: string): string | undefined {
         return false;
       }
     });
-}
-
-/** A port of the loopback that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A program of a session. */

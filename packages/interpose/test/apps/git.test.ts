@@ -5,8 +5,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type App, type AppSession, describeApp, freePort } from "./app-session.js";
+import { type App, type AppSession, describeApp } from "./app-session.js";
 import { contentOf, expectSame } from "./content.js";
+import { freePort } from "./free-port.js";
 
 const mebibyte = 1 << 20;
 const evidence = { redirectedBytes: 4 * mebibyte };

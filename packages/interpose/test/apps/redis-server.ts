@@ -2,8 +2,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type App, type AppSession, freePort } from "./app-session.js";
+import type { App, AppSession } from "./app-session.js";
 import { contentOf, expectSame } from "./content.js";
+import { freePort } from "./free-port.js";
 import { RespClient } from "./resp-client.js";
 
 const mebibyte = 1 << 20;
