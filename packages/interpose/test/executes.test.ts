@@ -1,12 +1,24 @@
 // Case 19: programs that another one starts, and that no library can be preloaded into (victims/executes.c): the library is
 // left out of LD_PRELOAD for them, which is counted.
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compileC } from "@zio/test-support";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { bothWays, describeVictim } from "./support/both-ways.js";
 
 const source = join(import.meta.dirname, "native/greeting.c");
-const compile = (...flags: string[]) => compileC({ sources: [source], flags });
+// Neither PATH nor the first line of a script can name a checkout in a path with a colon or a space.
+const links = mkdtempSync(join(tmpdir(), "zio-executes-"));
+afterAll(() => rmSync(links, { recursive: true, force: true }));
+let made = 0;
+
+async function compile(...flags: string[]): Promise<string> {
+  const link = join(links, `greeting-${++made}`);
+  symlinkSync(await compileC({ sources: [source], flags }), link);
+  return link;
+}
+
 const plain = await compile();
 
 const programs = [

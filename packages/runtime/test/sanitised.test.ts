@@ -1,7 +1,7 @@
 // Case 19: programs that load a sanitizer's runtime as a shared object, which must come before any other library.
 import { spawnSync } from "node:child_process";
 import { randomFillSync } from "node:crypto";
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -90,7 +90,9 @@ test("an interpreter with a sanitizer runs its scripts unchanged", async () => {
   const directory = mkdtempSync(join(tmpdir(), "zio-sanitised-"));
   try {
     const script = join(directory, "script");
-    writeFileSync(script, `#!${program}\n`);
+    const interpreter = join(directory, "sanitised"); // the line of a script cannot name a path with a space
+    symlinkSync(program, interpreter);
+    writeFileSync(script, `#!${interpreter}\n`);
     chmodSync(script, 0o755);
     const zio = run([zioPath, "run", "--", script]);
     expect(zio.stderr).toMatch(/^zio: sanitised loads AddressSanitizer .*\n.*: done\n$/);

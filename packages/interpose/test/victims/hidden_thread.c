@@ -314,7 +314,19 @@ static void signals(void) {
         EXPECT(seteuid(65534), 0);
 }
 
-/* Stopped and continued as a job, the process goes on. */
+/* 1: stopped, 0: ended, -1: neither in half a second. */
+static int wait_until_stopped(pid_t child, int *status) {
+    for (int i = 0; i < 500; i++) {
+        if (waitpid(child, status, WUNTRACED | WNOHANG) == child)
+            return WIFSTOPPED(*status);
+        pause_ms(1);
+    }
+    return -1;
+}
+
+/* Stopped and continued as a job, the process goes on. A stop that meets a thread while this waits for
+ * zIO's handler is not complete before it is undone, as docs/consistency-model.md says; then the next
+ * one counts. */
 static void stopped(void) {
     struct channel c = wide_pipe();
     char token;
@@ -328,12 +340,14 @@ static void stopped(void) {
     }
     read_all(c.in, &token, 1);
     int status;
-    for (int i = 0; i < 3; i++) {
+    for (int complete = 0; complete < 3;) {
         kill(child, SIGSTOP);
-        if (waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status)) {
+        int found = wait_until_stopped(child, &status);
+        if (found == 0) {
             EXPECT(status, 0);
             return;
         }
+        complete += found > 0;
         pause_ms(5);
         kill(child, SIGCONT);
         pause_ms(1);
