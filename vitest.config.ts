@@ -1,4 +1,6 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
+import SlowestFirst from "./scripts/slowest-first.js";
 
 // Set by scripts/test.mjs, which turns the report into the closing lines of `npm test`.
 const reportFile = process.env.ZIO_TEST_REPORT;
@@ -8,8 +10,9 @@ export default defineConfig({
     projects: ["packages/*", "test-support", "compatibility", "examples"],
     reporters: reportFile ? ["default", ["./scripts/summary-reporter.mjs", { outputFile: reportFile }]] : ["default"],
     pool: "forks",
-    // Two at a time: many tests run programs with threads of their own.
-    maxWorkers: 2,
+    // More than there are processors: half of the time tests wait, for programs that sleep and for each other's ends.
+    maxWorkers: availableParallelism() + 2,
+    sequence: { sequencer: SlowestFirst },
     coverage: { provider: "v8", include: ["packages/*/src/**"], reportsDirectory: "coverage" },
   },
 });

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, relative } from "node:path";
 
 export default class SummaryReporter {
-  constructor({ outputFile }) {
+  constructor({ outputFile = process.env.ZIO_TEST_REPORT } = {}) {
     this.outputFile = outputFile;
   }
 

@@ -12,7 +12,12 @@ await setUpOrExit();
 const reportFile = join(root, "build/test-report.json");
 rmSync(reportFile, { force: true });
 const { env, dispose } = childEnvironment({ ZIO_TEST_REPORT: reportFile });
-const vitest = spawnSync(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", ...vitestArguments], {
+// Reporters that are asked for take the place of the configured ones, of which the closing lines need one.
+const reporter = vitestArguments.some((argument) => /^--reporter\b/.test(argument))
+  ? [`--reporter=${join(root, "scripts/summary-reporter.mjs")}`]
+  : [];
+const words = [join(root, "node_modules/vitest/vitest.mjs"), "run", ...vitestArguments, ...reporter];
+const vitest = spawnSync(process.execPath, words, {
   cwd: root,
   env,
   stdio: ["ignore", "inherit", "inherit"],

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -101,11 +101,14 @@ test("processes of a run with --stats are listed while it lasts", async () => {
 });
 
 test("the directory of a run whose owner was killed is removed, one with a living owner is not", async () => {
-  const [abandoned, kept] = [4_194_303, process.pid].map((owner) => makeRunDirectory(owner));
-  made.push(abandoned!, kept!);
-  writeFileSync(join(abandoned!, "1.1.0"), countersPage({ pid: 4_194_303 }));
+  const [kept, ours] = [makeRunDirectory(), makeRunDirectory()];
+  const abandoned = ours.replace(`run-${process.pid}-`, "run-4194303-");
+  made.push(kept, ours, abandoned);
+  writeFileSync(join(ours, "1.1.0"), countersPage({ pid: 4_194_303 }));
+  renameSync(ours, abandoned); // from now on any `zio stats` removes it
+  expect(abandoned).not.toBe(ours);
   await runZio(["stats"]);
-  expect([existsSync(abandoned!), existsSync(kept!)]).toEqual([false, true]);
+  expect([existsSync(abandoned), existsSync(kept)]).toEqual([false, true]);
 });
 
 test("pages that come and go meanwhile do not hide the others", async () => {
