@@ -15,8 +15,10 @@ function report(error: unknown, words: readonly string[]): number {
     say(error.message);
     return exitStatus.failure;
   }
-  const { code } = error as { code?: string };
-  const command = words[0] !== undefined && code !== "commander.unknownCommand" ? `zio ${words[0]}` : "zio";
+  const { code, message } = error as { code?: string; message?: string };
+  const [first] = words;
+  const isFirstUnknown = code === "commander.unknownCommand" && message?.includes(`'${first}'`);
+  const command = first === undefined || isFirstUnknown ? "zio" : `zio ${first}`;
   const wrong = usageError(error, command);
   return wrong ? report(wrong, words) : 0;
 }

@@ -61,6 +61,13 @@ test("the subcommand of an installed package is the package's own", async () => 
   expect(stdout).toMatch(/^Usage: zio bench /);
 });
 
+test("what that package does not know is looked up in its own help", async () => {
+  expect(await runZio(["bench", "zio-test-missing"])).toMatchObject({
+    status: 2,
+    stderr: "zio: unknown command 'zio-test-missing'; `zio bench --help` shows what there is\n",
+  });
+});
+
 test("the subcommand of a package that is not installed says what to install", async () => {
   const missing = { name: "absent", package: "@zio/absent", description: "do nothing" };
   const command = await loadPackagedCommand(missing);
