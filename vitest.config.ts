@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
-import SlowestFirst from "./scripts/slowest-first.js";
+import SlowestFirst from "./test-support/src/slowest-first.js";
 
 // Set by scripts/test.mjs, which turns the report into the closing lines of `npm test`.
 const reportFile = process.env.ZIO_TEST_REPORT;
