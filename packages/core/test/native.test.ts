@@ -66,6 +66,8 @@ describe("random changes and look-ups agree with an array of places", () => {
   );
 });
 
+test("a million views take at most 96 bytes each", () => run("million_test", [seed], { flags: ["-O2"] }), 180_000);
+
 describe("the data plane", () => {
   const sources = readdirSync(native).filter((name) => name.endsWith(".c") && name !== "zio_core_unit.c");
   test.each(sources)("%s compiles alone and calls nothing outside core, not even memcpy", async (source) => {
