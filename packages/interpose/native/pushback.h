@@ -14,10 +14,16 @@
 extern _Atomic uint32_t zio__pushback_count;
 
 /* Keeps [offset, +length) of the origin, which gets a hold, for the file behind fd; the position of
- * a regular file is set back instead. False: there is no room, and the bytes are lost. */
+ * a regular file is set back instead. False: there is no room, or they are a message's, and the bytes
+ * are lost. */
 bool zio__pushback_put(int fd, struct zio_origin *origin, size_t offset, size_t length);
 
-/* Delivers what is kept for the file, as a short input, if anything is. With MSG_PEEK it stays. */
+/* Whether each input from fd takes a whole message away, so that one which cannot be delivered is lost
+ * and the input an error. */
+bool zio__gives_messages(int fd);
+
+/* Delivers what is kept for the file, as a short input, if anything is. With MSG_PEEK it stays, and all
+ * of it where the memory is not there: *result is -EFAULT then. */
 bool zio__pushback_take(int fd, const struct zio_io_request *request, ssize_t *result);
 
 /* In the child: another thread may have held the lock. */

@@ -149,6 +149,8 @@ ssize_t zio__redirection_publish(struct redirection *plan, int fd, ssize_t recei
     }
     if (received <= 0 || !broken)
         return received;
+    if (fd >= 0 && zio__gives_messages(fd))
+        return -EFAULT;
     return delivered > 0 ? (ssize_t)delivered : -EFAULT;
 }
 
@@ -198,7 +200,8 @@ static bool overwrite(int fd, const struct zio_io_request *request, uint16_t sit
     zio_origin_release(known.origin);
     if (received > 0)
         zio__policy_overwrote(site);
-    *result = delivered == arrived ? received : delivered > 0 ? (ssize_t)delivered : -EFAULT;
+    bool lost = delivered < arrived && zio__gives_messages(fd);
+    *result = delivered == arrived ? received : delivered > 0 && !lost ? (ssize_t)delivered : -EFAULT;
     return true;
 }
 

@@ -79,8 +79,9 @@ static bool take_pushback(int fd, struct mmsghdr *messages, int flags, int *resu
     ssize_t taken;
     if (!zio__pushback_any() || !zio__pushback_take(fd, &request, &taken))
         return false;
-    messages->msg_len = (unsigned)taken;
-    *result = 1;
+    *result = taken < 0 ? (int)zio__as_libc(taken) : 1;
+    if (taken >= 0)
+        messages->msg_len = (unsigned)taken;
     return true;
 }
 

@@ -234,6 +234,52 @@ static void undelivered_closed(void) {
     EXPECT_BYTES(into + 50000, SIZE - 50000, OLD, 50000);
 }
 
+/* What found no place is asked for again with the same place, in every way, before it gets one. */
+static void undelivered_again(void) {
+    for (int protection = 0; protection < 2; protection++) {
+        struct call call = {.c = unix_pair(SOCK_STREAM), .at = viewed(SIZE, OLD), .how = 0};
+        byte *source = stream_bytes(SIZE, NEW, 0), *into = viewed(SIZE, OLD);
+        pthread_t thread = block(&call);
+        mprotect(call.at, SIZE, protection ? PROT_READ : PROT_NONE);
+        write_all(call.c.out, source, 60000);
+        pthread_join(thread, NULL);
+        EXPECT(call.result, -1);
+        EXPECT(call.code, EFAULT);
+        int fd = call.c.in;
+        struct iovec pieces[2] = {{call.at, 1000}, {call.at + 20000, 100000}};
+        struct mmsghdr message = {.msg_hdr = {.msg_iov = pieces, .msg_iovlen = 2}};
+        EXPECT_ERROR(EFAULT, recv(fd, call.at, SIZE, 0));
+        EXPECT_ERROR(EFAULT, recv(fd, call.at, SIZE, MSG_PEEK));
+        EXPECT_ERROR(EFAULT, read(fd, call.at + 100, 20000));
+        EXPECT_ERROR(EFAULT, readv(fd, pieces, 2));
+        EXPECT_ERROR(EFAULT, recvmsg(fd, &message.msg_hdr, 0));
+        EXPECT_ERROR(EFAULT, recvmmsg(fd, &message, 1, 0, NULL));
+        EXPECT_ERROR(EFAULT, recv(fd, NULL, SIZE, 0));
+        EXPECT(recv(fd, into, 60000, MSG_WAITALL), 60000);
+        EXPECT_BYTES(into, 60000, NEW, 0);
+        EXPECT_DRAINED(fd);
+    }
+}
+
+/* Of a message that found no place nothing is left: the next input is the next message. */
+static void undelivered_messages(void) {
+    static const int types[] = {SOCK_SEQPACKET, SOCK_DGRAM};
+    for (int i = 0; i < 2; i++) {
+        struct call call = {.c = unix_pair(types[i]), .at = viewed(SIZE, OLD), .how = 0};
+        byte *source = stream_bytes(SIZE, NEW, 0), *into = viewed(SIZE, OLD);
+        pthread_t thread = block(&call);
+        mprotect(call.at + 16 * KIB, SIZE - 16 * KIB, PROT_READ);
+        EXPECT(send(call.c.out, source, 60000, 0), 60000);
+        pthread_join(thread, NULL);
+        EXPECT(call.result, -1);
+        EXPECT(call.code, EFAULT);
+        EXPECT(send(call.c.out, source + 8, 50000, 0), 50000);
+        EXPECT(recv(call.c.in, into, SIZE, 0), 50000);
+        EXPECT_BYTES(into, 50000, NEW, 8);
+        EXPECT_DRAINED(call.c.in);
+    }
+}
+
 /* Two receivers of one socket, one buffer each; and two of one buffer, one after the other. */
 static void competing(void) {
     struct channel c = unix_pair(SOCK_SEQPACKET);
@@ -283,5 +329,6 @@ static void many_blocked(void) {
 }
 
 SUBCASES({"input", blocked_input}, {"output", blocked_output}, {"buffer-goes", buffer_goes},
-         {"undelivered-closed", undelivered_closed}, {"competing", competing},
+         {"undelivered-closed", undelivered_closed}, {"undelivered-again", undelivered_again},
+         {"undelivered-messages", undelivered_messages}, {"competing", competing},
          {"many-blocked", many_blocked})
