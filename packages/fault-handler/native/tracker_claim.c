@@ -3,6 +3,7 @@
  * uses (TRAPS 14); without it (before Linux 6.8) madvise does, whose event is expected. */
 #include "tracker_internal.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
 /* Registering splits mappings, so small ones are registered whole (which also keeps
@@ -97,8 +98,10 @@ static int prepare_mapping(struct zio_tracker *tracker, uint64_t start, uint64_t
     return zio_uffd_register(&tracker->uffd, first, last - first);
 }
 
-/* Evicts [start, end), which no view overlaps. Returns the bytes evicted from start on. */
-static uint64_t evict(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals) {
+/* Evicts [start, end), which no view overlaps. Returns the bytes evicted from start on. *is_strange:
+ * set where something else than memory stands in place of a page. */
+static uint64_t evict(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals,
+                      bool *is_strange) {
     uint64_t at = start;
     while (at < end) {
         uint64_t stop = end, done = 0;
@@ -115,6 +118,8 @@ static uint64_t evict(struct zio_tracker *tracker, uint64_t start, uint64_t end,
             zio_tracker_count(
                 tracker, code == ZIO_EAGAIN ? ZIO_COUNT_event_pending : ZIO_COUNT_pinned_page, 1);
             *refusals = code == ZIO_EAGAIN ? 0 : *refusals - 1;
+            if (code == -EFAULT)
+                *is_strange = true;
             break;
         }
     }
@@ -122,7 +127,7 @@ static uint64_t evict(struct zio_tracker *tracker, uint64_t start, uint64_t end,
 }
 
 uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals,
-                    uint64_t *evicted) {
+                    uint64_t *evicted, bool *is_strange) {
     uint64_t at = start;
     while (at < end) {
         struct zio_view view;
@@ -134,7 +139,7 @@ uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, i
             }
             gap_end = view.start;
         }
-        uint64_t done = evict(tracker, at, gap_end, refusals);
+        uint64_t done = evict(tracker, at, gap_end, refusals, is_strange);
         at += done;
         *evicted += done;
         if (at < gap_end)

@@ -101,9 +101,10 @@ int zio__fill(struct zio_tracker *tracker, const struct zio_uffd *uffd, uint64_t
 int zio__fill_all(struct zio_tracker *tracker, uint64_t start, uint64_t end);
 /* Makes the pages [start, end) missing where they are not viewed already, registering
  * their mapping. Returns the length of the prefix that is missing now; its bytes are gone
- * and the caller inserts views over all of it. *refusals counts down. */
+ * and the caller inserts views over all of it. *refusals counts down. *is_strange: set where the page
+ * that ended the prefix may be one that no access reaches (a guard region). */
 uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals,
-                    uint64_t *evicted);
+                    uint64_t *evicted, bool *is_strange);
 
 /* What is registered for views in [start, end): small mappings whole, large ones in granules. */
 void zio__registration_range(const struct zio_mapping *mapping, uint64_t start, uint64_t end,

@@ -15,6 +15,7 @@ struct zio__pass {
     struct zio_tracker_holds holds;
     int refusals;
     int may_keep; /* runs of pages that may be copied to because they will be touched */
+    bool is_strange; /* a page was met that perhaps no access reaches */
     int count, deferred_count;
     uint64_t placed, evicted;               /* bytes that became views, that were made missing */
     struct zio_view views[ZIO__PASS_VIEWS]; /* start: where the bytes shall appear */

@@ -3,6 +3,9 @@
  * is noted and copied after the section, because program memory is not touched inside it. */
 #include "tracker_pass.h"
 
+#include <errno.h>
+#include <sys/mman.h>
+
 /* ZIO__PASS_DEFERRED cannot be exceeded: a pass sees at most ZIO__PASS_VIEWS views, and
  * each adds a hole before it and at most two edges and its share of the refused pages, and of the
  * kept runs. */
@@ -29,6 +32,7 @@ void zio__pass_init(struct zio__pass *pass, struct zio_tracker *tracker, bool sh
     pass->holds = (struct zio_tracker_holds){0};
     pass->refusals = ZIO__REFUSALS;
     pass->may_keep = 0;
+    pass->is_strange = atomic_load_explicit(&tracker->has_guards, memory_order_relaxed);
     pass->count = pass->deferred_count = 0;
     pass->placed = pass->evicted = 0;
 }
@@ -102,9 +106,13 @@ void zio__place_run(struct zio__pass *pass, int first, int last) {
                 at = run;
                 continue;
             }
-            stop = pass->refusals > 0
-                       ? at + zio__claim(pass->tracker, at, run, &pass->refusals, &pass->evicted)
-                       : at;
+            bool strange = false;
+            stop = pass->refusals > 0 ? at + zio__claim(pass->tracker, at, run, &pass->refusals,
+                                                        &pass->evicted, &strange)
+                                      : at;
+            /* Input ends before a page that cannot be stored to: what follows stays as it is. */
+            if (strange && !pass->sharing)
+                pass->is_strange = true, pass->refusals = 0;
             if (stop > at) {
                 insert_views(pass, first, last, at, stop);
             } else {
@@ -175,12 +183,27 @@ static uint64_t writable_prefix(struct zio_tracker *tracker, uint64_t start, uin
     return length;
 }
 
+/* A guard region (Linux 6.13) is memory to every question about mappings, and has no page that could
+ * be stored to. The kernel tries it out, page by page. */
+static uint64_t reachable_prefix(uint64_t start, uint64_t length) {
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+    uint64_t end = start + length;
+    for (uint64_t page = zio__page_down(start); page < end; page += ZIO__PAGE)
+        if (zio_syscall(SYS_madvise, page, ZIO__PAGE, MADV_POPULATE_WRITE) == -EFAULT)
+            return zio__max(page, start) - start;
+    return length;
+}
+
 /* Cuts the pass off at the first deferred byte that cannot be stored. Returns its address. */
 static uint64_t check_deferred(struct zio__pass *pass, uint64_t end) {
     struct zio_mapping mapping = {0};
     for (int i = 0; i < pass->deferred_count; i++) {
         struct zio__deferred_copy *copy = &pass->deferred[i];
         uint64_t writable = writable_prefix(pass->tracker, copy->to, copy->length, &mapping);
+        if (pass->is_strange)
+            writable = reachable_prefix(copy->to, writable);
         if (writable == copy->length)
             continue;
         copy->length = writable;

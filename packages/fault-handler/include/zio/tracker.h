@@ -161,6 +161,7 @@ struct zio_tracker {
     struct zio_lock compose_lock;  /* leaf */
     struct zio_fault_stream streams[ZIO_TRACKER_STREAMS]; /* the handler's */
     uint32_t stream_turn;
+    _Atomic bool has_guards; /* the program has guard regions (Linux 6.13), which no question shows */
     _Atomic uint32_t stalled; /* fills in a row that found the map changing */
 
     struct zio_lock compacting;    /* taken before stripes; nobody waits for it */

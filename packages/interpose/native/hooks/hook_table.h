@@ -68,6 +68,7 @@
   X(REQUIRED, int,    munmap,   (void *, size_t)) \
   X(REQUIRED, void *, mremap,   (void *, size_t, size_t, int, ...)) \
   X(REQUIRED, int,    madvise,  (void *, size_t, int)) \
+  X(OPTIONAL, ssize_t, process_madvise, (int, const struct iovec *, size_t, int, unsigned)) \
   X(REQUIRED, int,    mprotect, (void *, size_t, int)) \
   X(REQUIRED, int,    mlock,    (const void *, size_t)) \
   X(OPTIONAL, int,    mlock2,   (const void *, size_t, unsigned)) \

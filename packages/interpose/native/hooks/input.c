@@ -6,6 +6,7 @@
 #include "../pushback.h"
 #include "../redirect.h"
 #include "hook_table.h"
+#include "own_memory.h"
 #include "readable.h"
 
 void __chk_fail(void) __attribute__((noreturn));
@@ -47,11 +48,16 @@ static bool input_buffer(int fd, void *buffer, size_t length, int64_t offset, ui
     return true;
 }
 
+static ssize_t plain_read(int fd, void *buffer, size_t length) {
+    ssize_t result = ZIO_REAL(read)(fd, buffer, length);
+    return zio__reveal_at_position(result, fd, length) ? zio__real.read(fd, buffer, length) : result;
+}
+
 ZIO_EXPORT ssize_t read(int fd, void *buffer, size_t length) {
     ssize_t result;
     if (input_buffer(fd, buffer, length, AT_POSITION, ZIO_SITE(), &result))
         return result;
-    return ZIO_REAL(read)(fd, buffer, length);
+    return plain_read(fd, buffer, length);
 }
 
 /* A negative offset is an error of the program's, for the kernel to find. */
@@ -61,6 +67,7 @@ ZIO_EXPORT ssize_t read(int fd, void *buffer, size_t length) {
         room_check;                                                                                \
         if (offset >= 0 && input_buffer(fd, buffer, length, offset, ZIO_SITE(), &result))          \
             return result;                                                                         \
+        zio__reveal(offset, length);                                                               \
         return ZIO_REAL(pread64)(fd, buffer, length, offset);                                      \
     }
 #define ZIO_ROOM , size_t room
@@ -78,7 +85,7 @@ ZIO_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t length, size_t room) 
     ZIO_CHECK_ROOM;
     if (input_buffer(fd, buffer, length, AT_POSITION, ZIO_SITE(), &result))
         return result;
-    return ZIO_REAL(read)(fd, buffer, length);
+    return plain_read(fd, buffer, length);
 }
 
 /* readv(2), preadv(2), preadv2(2). */
@@ -108,6 +115,7 @@ ZIO_EXPORT ssize_t readv(int fd, const struct iovec *iov, int count) {
         ssize_t result;                                                                            \
         if (offset >= 0 && input_vector(fd, iov, count, offset, 0, ZIO_SITE(), &result))           \
             return result;                                                                         \
+        zio__reveal_vector(offset, iov, count);                                                    \
         return ZIO_REAL(preadv64)(fd, iov, count, offset);                                         \
     }
 ZIO_PREADV(preadv)
@@ -119,6 +127,7 @@ ZIO_PREADV(preadv64)
         ssize_t result;                                                                            \
         if (offset >= -1 && input_vector(fd, iov, count, offset, flags, ZIO_SITE(), &result))      \
             return result;                                                                         \
+        zio__reveal_vector(offset, iov, count);                                                    \
         return ZIO_REAL(preadv64v2)(fd, iov, count, offset, flags);                                \
     }
 ZIO_PREADV2(preadv2)
@@ -152,7 +161,10 @@ static bool peek_at_pushback(int fd, const struct iovec *iov, size_t count, int 
                                      .message = &message,
                                      .flags = flags,
                                      .offset = AT_POSITION};
-    return (flags & MSG_PEEK) && zio__pushback_take(fd, &request, result);
+    if (!(flags & MSG_PEEK) || !zio__pushback_take(fd, &request, result))
+        return false;
+    *result = zio__as_libc(*result);
+    return true;
 }
 
 /* recv(2) and recvfrom(2). */

@@ -11,6 +11,8 @@
 #include "../instance.h"
 #include "../presence.h"
 #include "hook_table.h"
+#include "process.h"
+#include "readable.h"
 
 static bool may_hold(const void *start, size_t length) {
     return length > 0 && zio_tracker_may_hold(&zio__tracker, start, length);
@@ -54,6 +56,8 @@ enum {
 };
 
 ZIO_EXPORT int madvise(void *start, size_t length, int advice) {
+    if (advice == ADVICE_GUARD)
+        atomic_store(&zio__tracker.has_guards, true);
     bool ends = advice == MADV_DONTNEED || advice == MADV_FREE || advice == ADVICE_GUARD ||
                 advice == ADVICE_DONTNEED_LOCKED;
     if (!ends || !may_hold(start, length))
@@ -63,6 +67,23 @@ ZIO_EXPORT int madvise(void *start, size_t length, int advice) {
                                 .keeps_mapping = true,
                                 .skips_gaps = true};
     return (int)retire(start, length, call);
+}
+
+/* Of advice to other processes, or to this one from outside, only guards matter here: all else raises
+ * events. Whose memory is meant is not asked; filling changes no byte. */
+ZIO_EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t count, int advice,
+                                   unsigned flags) {
+    if (advice == ADVICE_GUARD && count <= 1024 && zio__is_readable(iov, count * sizeof *iov)) {
+        atomic_store(&zio__tracker.has_guards, true);
+        for (size_t i = 0; i < count; i++)
+            if (may_hold(iov[i].iov_base, iov[i].iov_len))
+                zio_tracker_materialise(&zio__tracker, iov[i].iov_base, iov[i].iov_len);
+    }
+    long result = zio_syscall(ZIO__SYS_PROCESS_MADVISE, pidfd, iov, count, advice, flags);
+    if (result >= 0)
+        return (ssize_t)result; /* glibc 2.36 has a name for it */
+    errno = (int)-result;
+    return -1;
 }
 
 /* Views are taken for writable memory; what becomes read-only must be memory again. */

@@ -6,6 +6,7 @@
 #include "../instance.h"
 #include "../redirect.h"
 #include "hook_table.h"
+#include "own_memory.h"
 #include "readable.h"
 
 enum { LEAST_BYTES = 4096, VECTOR_MAX = 1024, AT_POSITION = -1 };
@@ -45,13 +46,15 @@ ZIO_EXPORT ssize_t write(int fd, const void *buffer, size_t length) {
     ssize_t result;
     if (output_buffer(fd, buffer, length, AT_POSITION, &result))
         return result;
-    return ZIO_REAL(write)(fd, buffer, length);
+    result = ZIO_REAL(write)(fd, buffer, length);
+    return zio__reveal_at_position(result, fd, length) ? zio__real.write(fd, buffer, length) : result;
 }
 
 /* A negative offset is an error of the program's, for the kernel to find. */
 #define ZIO_PWRITE(name)                                                                           \
     ZIO_EXPORT ssize_t name(int fd, const void *buffer, size_t length, off_t offset) {             \
         ssize_t result;                                                                            \
+        zio__reveal(offset, length);                                                               \
         if (offset >= 0 && output_buffer(fd, buffer, length, offset, &result))                     \
             return result;                                                                         \
         return ZIO_REAL(pwrite64)(fd, buffer, length, offset);                                     \
@@ -69,6 +72,7 @@ ZIO_EXPORT ssize_t writev(int fd, const struct iovec *iov, int count) {
 #define ZIO_PWRITEV(name)                                                                          \
     ZIO_EXPORT ssize_t name(int fd, const struct iovec *iov, int count, off_t offset) {            \
         ssize_t result;                                                                            \
+        zio__reveal_vector(offset, iov, count);                                                    \
         if (offset >= 0 && output_vector(fd, iov, count, offset, 0, &result))                      \
             return result;                                                                         \
         return ZIO_REAL(pwritev64)(fd, iov, count, offset);                                        \
@@ -80,6 +84,7 @@ ZIO_PWRITEV(pwritev64)
 #define ZIO_PWRITEV2(name)                                                                         \
     ZIO_EXPORT ssize_t name(int fd, const struct iovec *iov, int count, off_t offset, int flags) { \
         ssize_t result;                                                                            \
+        zio__reveal_vector(offset, iov, count);                                                    \
         if (offset >= -1 && output_vector(fd, iov, count, offset, flags, &result))                 \
             return result;                                                                         \
         return ZIO_REAL(pwritev64v2)(fd, iov, count, offset, flags);                               \

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { ZIO__SYS_PROCESS_MADVISE = 440 }; /* Linux 5.10, on every architecture */
+
 /* Around whatever makes a process with a copy of our memory: as pthread_atfork's handlers, which
  * glibc runs for fork(3) only. */
 void zio__before_fork(void);

@@ -16,6 +16,7 @@
 #include "../instance.h"
 #include "../presence.h"
 #include "hook_table.h"
+#include "own_memory.h"
 #include "process.h"
 
 /* What a raw system call makes of the process, as clone's arguments. */
@@ -79,6 +80,20 @@ ZIO_EXPORT long syscall(long number, ...) {
     switch (number) {
     case SYS_madvise:
         return madvise((void *)a[0], (size_t)a[1], (int)a[2]);
+    case ZIO__SYS_PROCESS_MADVISE:
+        return process_madvise((int)a[0], (const struct iovec *)a[1], (size_t)a[2], (int)a[3],
+                               (unsigned)a[4]);
+    case SYS_read:
+    case SYS_write: {
+        long result = ZIO_REAL(syscall)(number, a[0], a[1], a[2]);
+        return zio__reveal_at_position(result, (int)a[0], (size_t)a[2])
+                   ? zio__real.syscall(number, a[0], a[1], a[2])
+                   : result;
+    }
+    case SYS_pread64:
+    case SYS_pwrite64:
+        zio__reveal(a[3], (size_t)a[2]);
+        break;
     case SYS_mprotect:
         return mprotect((void *)a[0], (size_t)a[1], (int)a[2]);
     case SYS_pkey_mprotect:
