@@ -175,6 +175,8 @@ void zio__after_fork(bool child, bool shares_descriptors) {
 extern char __asan_init __attribute__((weak)), __tsan_init __attribute__((weak)),
     __msan_init __attribute__((weak)), __hwasan_init __attribute__((weak)),
     __lsan_ignore_object __attribute__((weak));
+/* Likewise: of a library that valgrind preloads into what it runs. */
+extern char _vgnU_freeres __attribute__((weak));
 
 static bool is_sanitised(void) {
 #ifdef __SANITIZE_ADDRESS__
@@ -203,6 +205,11 @@ __attribute__((constructor(101))) static void set_up(void) {
     zio__settings_complete(&zio__settings);
     if (is_sanitised()) {
         turn_off("off: the program runs under a sanitizer");
+        return;
+    }
+    if (&_vgnU_freeres) {
+        /* It plays the kernel, refuses threads that are not libc's and ends the program. */
+        turn_off("off: the program runs under valgrind");
         return;
     }
     if (zio__missing_real() || zio__settings.policy == ZIO_POLICY_OFF) {

@@ -10,6 +10,7 @@ const jemalloc = ["x86_64", "aarch64"].map((machine) => `/usr/lib/${machine}-lin
 describeVictim(
   "allocations",
   {
+    "blocks come by malloc and by realloc in turn": "by-turns",
     "a library loaded with RTLD_DEEPBIND copies, reads, writes, unmaps and frees it": "deep-bound",
     "a library with a libc of its own (dlmopen) does so": "other-namespace",
     "jemalloc's extended interface takes it and gives it back": {

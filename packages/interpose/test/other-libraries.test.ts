@@ -33,3 +33,18 @@ describe.each(["libeatmydata.so.1", "libjemalloc.so.2", "libtcmalloc_minimal.so.
     });
   });
 });
+
+// glibc's own checks: its functions are found only by whoever asks for the version that programs ask for.
+const checking = find("libc_malloc_debug.so.0");
+describe.each(["preloadBefore", "preload"] as const)("with glibc's checking malloc as %s", (where) => {
+  const env = { MALLOC_CHECK_: "3", MALLOC_PERTURB_: "85" };
+  test.for([
+    ["overwrite", "generations"],
+    ["heap", "freed-and-taken-again"],
+    ["heap", "grow-step-by-step"],
+    ["allocations", "by-turns"],
+  ])("%s %s is plain", { timeout: 100_000 }, async ([victim, subcase], context) => {
+    context.skip(!existsSync(checking), `${checking} is not installed`);
+    await bothWays({ victim: victim!, args: [subcase!], env, [where]: [checking] }, context);
+  });
+});

@@ -1,10 +1,27 @@
 // Case 19: where zIO cannot work the program runs unchanged.
+import { tmpdir } from "node:os";
+import { runProgram } from "@zio/test-support";
 import { describe, expect, test } from "vitest";
-import { bothWays, describeVictim } from "./support/both-ways.js";
+import { bothWays, describeVictim, preloadableLibrary } from "./support/both-ways.js";
+import { compileVictim } from "./support/compile-victim.js";
 
 test("a static program runs unchanged", async (context) => {
   const { zio } = await bothWays({ victim: "static_program", args: ["echo"], expectElision: false }, context);
   expect(zio.always?.stats.processes).toEqual([]);
+});
+
+test("valgrind runs a program as it does plain", { timeout: 100_000 }, async (context) => {
+  const found = await runProgram("sh", ["-c", "command -v valgrind"]);
+  if (found.status !== 0) return context.skip("valgrind is not installed");
+  const run = async (preload: Record<string, string>) => {
+    const env = { PATH: process.env.PATH ?? "", ZIO_POLICY: "always", ...preload };
+    const args = ["-q", "--error-exitcode=9", await compileVictim("overwrite"), "by-read-too"];
+    const { status, stdout, stderr } = await runProgram("valgrind", args, { env, cwd: tmpdir() });
+    return { status, stdout: stdout.toString(), stderr: stderr.toString() };
+  };
+  const plain = await run({});
+  expect(plain.stdout).not.toBe("");
+  expect(await run({ LD_PRELOAD: await preloadableLibrary() })).toEqual(plain);
 });
 
 const masked = { ZIO_DISABLE: "userfaultfd,device,syscall" };

@@ -116,4 +116,26 @@ static void extended(void) {
     }
 }
 
-SUBCASES({"deep-bound", deep_bound}, {"other-namespace", other_namespace}, {"extended", extended})
+/* Blocks by malloc and by realloc in turn, of a heap that grows: it has one owner, whoever that is. */
+static void by_turns(void) {
+    byte *kept[400];
+    for (size_t i = 0; i < 400; i += 2) {
+        kept[i] = malloc(5 + i * 40);
+        kept[i + 1] = realloc(NULL, 1600);
+        memset(kept[i + 1], (int)i, 1600);
+        kept[i + 1] = realloc(kept[i + 1], 1600 + i * 30);
+        EXPECT_ALL(kept[i + 1], 1600, (byte)i);
+    }
+    for (size_t i = 0; i < 400; i++)
+        free(kept[i]);
+    byte *at = malloc(SIZE), *copied = malloc(SIZE);
+    feed(at, SIZE, 1, 0);
+    copy(copied, at, SIZE);
+    at = realloc(at, 3 * SIZE);
+    EXPECT_BYTES(at, SIZE, 1, 0);
+    free(at);
+    EXPECT_BYTES(copied, SIZE, 1, 0);
+    free(copied);
+}
+
+SUBCASES({"by-turns", by_turns}, {"deep-bound", deep_bound}, {"other-namespace", other_namespace}, {"extended", extended})
