@@ -34,6 +34,15 @@ describe.each(["libeatmydata.so.1", "libjemalloc.so.2", "libtcmalloc_minimal.so.
   });
 });
 
+test.each(["preloadBefore", "preload"] as const)(
+  "a library that looks in vain for a function as it starts changes nothing, as %s",
+  { timeout: 100_000 },
+  async (where) => {
+    const library = await compileVictimLibrary("probing");
+    await bothWays({ victim: "overwrite", args: ["generations"], [where]: [library] });
+  },
+);
+
 // glibc's own checks: its functions are found only by whoever asks for the version that programs ask for.
 const checking = find("libc_malloc_debug.so.0");
 describe.each(["preloadBefore", "preload"] as const)("with glibc's checking malloc as %s", (where) => {

@@ -163,7 +163,10 @@ ZIO_EXPORT void free(void *block) {
         if (size >= 4096)
             discard(block, size);
     }
-    ZIO_REAL(free)(block);
+    /* While we look for it, dlsym frees the text of an earlier error of the program's: that is lost. */
+    void (*real)(void *) = ZIO_REAL(free);
+    if (real)
+        real(block);
 }
 
 /* A block that grows beyond its room and shows origins gets new room and the same views; the
