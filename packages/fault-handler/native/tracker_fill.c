@@ -3,7 +3,9 @@
  * UFFDIO_COPY makes a page appear whole, so no thread sees zeros or half a page. */
 #include "tracker_internal.h"
 
-enum { LOCK_WAIT_NS = 50000 };
+/* A fault on registered memory that shows nothing costs more than the kernel's own would; the pages
+ * around it are made along, cheaper than by faults of theirs. */
+enum { LOCK_WAIT_NS = 50000, UNTRACKED_LEAST = 64 << 10 };
 
 /* Pages below `filled` of an origin that nobody else shows can change hands: 0.1 us a page
  * instead of 1. The caller holds the stripe of the only view for writing, so no reference
@@ -228,10 +230,12 @@ int zio__on_fault(void *context, uint64_t page, uint64_t flags, uint32_t thread)
         return ZIO_EAGAIN;
 
     struct zio_fault_stream *stream = stream_for(tracker, page);
-    uint64_t end = zio__min(page + stream->window, (page & ~(granule - 1)) + granule);
     uint64_t filled = 0;
     struct zio_view view;
-    int code = zio_view_map_stab(&tracker->map, page, &view)
+    bool viewed = zio_view_map_stab(&tracker->map, page, &view);
+    uint64_t window = viewed ? stream->window : zio__max(stream->window, UNTRACKED_LEAST);
+    uint64_t end = zio__min(page + window, (page & ~(granule - 1)) + granule);
+    int code = viewed
                    ? resolve_view(tracker, &view, page, end, &filled)
                    : resolve_untracked(tracker, page, end, &filled);
     stream->next = page + filled;

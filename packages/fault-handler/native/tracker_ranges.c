@@ -186,7 +186,18 @@ static void fill_stretch(struct zio_tracker *tracker, uint64_t start, uint64_t e
     zio__fill_all(tracker, start, end);
 }
 
+static void fill_overwritten(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
+    const struct zio_tracker_listener *listener = &tracker->listener;
+    fill_stretch(tracker, start, end);
+    if (listener->overwritten)
+        listener->overwritten(listener->context, start, end - start);
+}
+
 void zio_tracker_overwrite(struct zio_tracker *tracker, void *start, size_t length) {
+    each_viewed(tracker, start, length, false, fill_overwritten);
+}
+
+void zio_tracker_make_room(struct zio_tracker *tracker, void *start, size_t length) {
     each_viewed(tracker, start, length, false, fill_stretch);
 }
 

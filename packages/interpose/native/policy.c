@@ -1,8 +1,11 @@
 /* `always` says yes to everything at or above the threshold; `paper` is another file.
  * `learn` keeps an account for each site, in nanoseconds: copies that were elided are credit; the
  * book-keeping of a redirected input, and faults, are debit, each by its measured cost (costs.h). A
- * site in debt is left alone for a number of calls that doubles each time, then tried again: so
- * inputs that nobody copies, and those that everybody touches, run plain but for rare probes. */
+ * site in debt is left alone for a number of calls that grows each time, then tried again: so
+ * inputs that nobody copies, and those that everybody touches, run plain but for rare probes.
+ *
+ * A site whose input nobody has copied yet gets little time to be proved useful, because it can be
+ * called back: views that it has brought outlast its probe, and a copy of one is the proof. */
 #include "policy.h"
 
 #include "heap.h"
@@ -17,10 +20,13 @@ enum {
     LEARN_MIN_BYTES = 64 << 10, /* below, a hot copy costs no more than the book-keeping */
     LARGE_COPY = 256 << 10,     /* from here on a copy finds little in the caches */
     FIRST_DEBT_LIMIT = 1000000, /* before a site is left alone for the first time, */
-    DEBT_LIMIT = 50000,         /* and after each probe */
+    DEBT_LIMIT = 50000,         /* and after each probe; */
+    FIRST_UNCOPIED_LIMIT = 60000, /* while nobody has copied anything: some ten inputs, */
+    UNCOPIED_LIMIT = 15000,       /* and three */
     CREDIT_LIMIT = 1000000,
     FREE_BUFFERS = 16,
     FIRST_PAUSE = 256,
+    UNCOPIED_GROWTH = 4, /* of the pause, where otherwise it doubles */
     LAST_PAUSE = 1 << 16,
 };
 
@@ -29,6 +35,9 @@ struct site {
     _Atomic int64_t account;  /* ns */
     _Atomic uint32_t pause;   /* calls to let pass */
     _Atomic uint32_t penalty; /* the last pause; 0: none yet */
+    _Atomic bool copied;      /* a copy was elided since the last pause */
+    _Atomic bool is_uncopied; /* left alone because none was */
+    _Atomic bool has_failed;  /* left alone although some were, since it last was worth it */
     _Atomic uint64_t evicted; /* bytes, since the last pause */
     _Atomic uint64_t largest; /* bytes that were evicted at once */
 };
@@ -38,19 +47,30 @@ static _Atomic uint16_t last_site; /* of the last redirected input */
 
 static void leave_alone(struct site *site) {
     uint32_t penalty = atomic_load_explicit(&site->penalty, memory_order_relaxed);
-    penalty = penalty == 0 ? FIRST_PAUSE : penalty < LAST_PAUSE ? penalty * 2 : penalty;
+    bool copied = atomic_exchange_explicit(&site->copied, false, memory_order_relaxed);
+    penalty = penalty == 0 ? FIRST_PAUSE : penalty * (copied ? 2 : UNCOPIED_GROWTH);
+    penalty = penalty < LAST_PAUSE ? penalty : LAST_PAUSE;
     atomic_store_explicit(&site->penalty, penalty, memory_order_relaxed);
+    atomic_store_explicit(&site->is_uncopied, !copied, memory_order_relaxed);
+    if (copied)
+        atomic_store_explicit(&site->has_failed, true, memory_order_relaxed);
     atomic_store_explicit(&site->account, 0, memory_order_relaxed);
     atomic_store_explicit(&site->evicted, 0, memory_order_relaxed);
     atomic_store_explicit(&site->pause, penalty, memory_order_relaxed);
+}
+
+static int64_t debt_limit(const struct site *site) {
+    bool first = atomic_load_explicit(&site->penalty, memory_order_relaxed) == 0;
+    if (atomic_load_explicit(&site->copied, memory_order_relaxed))
+        return first ? FIRST_DEBT_LIMIT : DEBT_LIMIT;
+    return first ? FIRST_UNCOPIED_LIMIT : UNCOPIED_LIMIT;
 }
 
 static void debit(uint16_t tag, int64_t nanoseconds) {
     struct site *site = &sites[tag % SITES];
     int64_t account =
         atomic_fetch_sub_explicit(&site->account, nanoseconds, memory_order_relaxed) - nanoseconds;
-    uint32_t penalty = atomic_load_explicit(&site->penalty, memory_order_relaxed);
-    if (account < -(penalty == 0 ? FIRST_DEBT_LIMIT : DEBT_LIMIT))
+    if (account < -debt_limit(site))
         leave_alone(site);
 }
 
@@ -73,6 +93,8 @@ static void touched(void *context, uint16_t tag, uint64_t start, uint64_t bytes)
 static void elided(void *context, uint16_t tag, uint64_t bytes) {
     (void)context;
     struct site *site = &sites[tag % SITES];
+    if (bytes > 0)
+        atomic_store_explicit(&site->copied, true, memory_order_relaxed);
     int64_t credit = cost_of_copying(bytes) - zio__settings.costs.elide;
     int64_t account =
         atomic_fetch_add_explicit(&site->account, credit, memory_order_relaxed) + credit;
@@ -80,6 +102,7 @@ static void elided(void *context, uint16_t tag, uint64_t bytes) {
         return;
     atomic_store_explicit(&site->account, CREDIT_LIMIT, memory_order_relaxed);
     atomic_store_explicit(&site->penalty, 0, memory_order_relaxed);
+    atomic_store_explicit(&site->has_failed, false, memory_order_relaxed);
 }
 
 /* Memory that is there was made and filled by somebody, page by page. Taken away for views it stays
@@ -95,10 +118,28 @@ static void evicted(void *context, uint16_t tag, uint64_t bytes) {
         debit(tag, (int64_t)(zio__settings.costs.page * bytes / PAGE));
 }
 
-/* Views outlast the reasons to make them: of a site that is left alone, bytes are copied. */
+/* Views outlast the reasons to make them: of a site that is left alone, bytes are copied. Unless it
+ * is left alone because nobody copied them. */
 static bool elides(void *context, uint16_t tag) {
     (void)context;
-    return atomic_load_explicit(&sites[tag % SITES].pause, memory_order_relaxed) == 0;
+    struct site *site = &sites[tag % SITES];
+    if (atomic_load_explicit(&site->pause, memory_order_relaxed) == 0)
+        return true;
+    if (!atomic_exchange_explicit(&site->is_uncopied, false, memory_order_relaxed))
+        return false;
+    if (!atomic_load_explicit(&site->has_failed, memory_order_relaxed))
+        atomic_store_explicit(&site->penalty, 0, memory_order_relaxed);
+    atomic_store_explicit(&site->account, 0, memory_order_relaxed);
+    atomic_store_explicit(&site->pause, 0, memory_order_relaxed);
+    return true;
+}
+
+/* Ordinary bytes replace views, so the pages had to be given back in bulk. Where that is usual the
+ * bytes of the next view are better copied to them. */
+static void overwritten(void *context, uint64_t start, uint64_t bytes) {
+    (void)context;
+    if (zio__settings.costs.page > cost_of_copying(PAGE))
+        zio__pages_touched(start, bytes);
 }
 
 static uint64_t keep(void *context, uint64_t start, uint64_t end, bool *kept) {
@@ -111,6 +152,7 @@ void zio__policy_set_up(void) {
         zio__tracker.listener = (struct zio_tracker_listener){.elides = elides,
                                                               .elided = elided,
                                                               .evicted = evicted,
+                                                              .overwritten = overwritten,
                                                               .touched = touched,
                                                               .keep = keep};
     if (zio__settings.policy == ZIO_POLICY_PAPER)

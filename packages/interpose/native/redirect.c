@@ -101,7 +101,7 @@ enum zio__wish zio__wish_for(const struct zio_io_request *request, uintptr_t ret
 
 void zio__materialise_pieces(const struct zio_io_request *request) {
     for (size_t i = 0; i < request->piece_count; i++)
-        zio_tracker_overwrite(&zio__tracker, request->pieces[i].iov_base,
+        zio_tracker_make_room(&zio__tracker, request->pieces[i].iov_base,
                               request->pieces[i].iov_len);
 }
 

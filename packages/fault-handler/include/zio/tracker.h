@@ -78,15 +78,17 @@ enum zio_tracker_state {
 
 /* What became of the bytes that an input site published: copied as views, or touched ([start,
  * +filled_bytes) was filled), and how many bytes of memory were taken from the program for them.
- * `elides` is asked before a copy: false, and the caller copies the bytes. Views keep the site of their input through every copy; 0 is none:
- * freed memory that showed zeros, or registered memory that showed nothing. `touched` runs on the
- * handler thread; all run with stripes locked, or may, and must only count.
+ * `overwritten`: whole pages that showed views are the program's again, because it overwrites them.
+ * `elides` is asked before a copy: false, and the caller copies the bytes. Views keep the site of
+ * their input through every copy; 0 is none: freed memory that showed zeros, or registered memory
+ * that showed nothing. `touched` runs on the handler thread; all run with stripes locked, or may, and must only count.
  * `keep` is asked of whole pages [start, end) that are about to become views, and gives the length
  * of the run from start on that all shall (*kept false), or that all is better copied to (true). */
 struct zio_tracker_listener {
     bool (*elides)(void *context, uint16_t site);
     void (*elided)(void *context, uint16_t site, uint64_t bytes);
     void (*evicted)(void *context, uint16_t site, uint64_t bytes);
+    void (*overwritten)(void *context, uint64_t start, uint64_t bytes);
     void (*touched)(void *context, uint16_t site, uint64_t start, uint64_t filled_bytes);
     uint64_t (*keep)(void *context, uint64_t start, uint64_t end, bool *kept);
     void *context;
@@ -248,6 +250,9 @@ bool zio_tracker_copy(struct zio_tracker *tracker, void *destination, const void
 /* [start, +length) is about to be overwritten by ordinary stores from its first byte to its
  * last: whole pages lose their views and are populated in bulk. */
 void zio_tracker_overwrite(struct zio_tracker *tracker, void *start, size_t length);
+/* The same where that is not the program's doing, but follows from a decision not to make views:
+ * the listener is not told. */
+void zio_tracker_make_room(struct zio_tracker *tracker, void *start, size_t length);
 /* The contents of the range no longer matter (free): whole viewed pages become views of
  * zeros, which keep no origin alive. */
 void zio_tracker_discard(struct zio_tracker *tracker, void *start, size_t length);

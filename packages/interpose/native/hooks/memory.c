@@ -15,7 +15,8 @@ void __chk_fail(void) __attribute__((noreturn));
 
 enum { PIECES = 24 };
 
-/* A real copy of viewed memory reads the origins, so that no page of the source faults. */
+/* A real copy of viewed memory reads the origins, so that no page of the source faults. Where the
+ * source turns out to be plain memory, the caller copies. */
 static bool copy_from_origins(unsigned char *to, const void *from, size_t length) {
     struct iovec pieces[PIECES];
     struct zio_origin *origins[PIECES];
@@ -23,6 +24,10 @@ static bool copy_from_origins(unsigned char *to, const void *from, size_t length
     int count = zio_tracker_translate(&zio__tracker, from, length, pieces, origins, PIECES, &holds);
     if (count == ZIO_EINVAL)
         zio_tracker_count(&zio__tracker, ZIO_COUNT_too_many_pieces, 1);
+    if (count == 0)
+        zio_tracker_overwrite(&zio__tracker, to, length);
+    else
+        zio_tracker_make_room(&zio__tracker, to, length);
     if (count <= 0)
         return false;
     for (int i = 0; i < count; i++) {
@@ -51,7 +56,6 @@ static bool copy_views(void *to, const void *from, size_t length) {
         return true;
     if (overlaps(to, from, length))
         return false;
-    zio_tracker_overwrite(&zio__tracker, to, length);
     return copy_from_origins(to, from, length);
 }
 
