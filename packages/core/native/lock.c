@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#define LOCK_EXCLUSIVE UINT32_C(0x80000000)
+#define LOCK_EXCLUSIVE ZIO_LOCK_EXCLUSIVE
 #define LOCK_SLEEPERS  UINT32_C(0x40000000)
 #define LOCK_READERS   UINT32_C(0x3fffffff)
 

@@ -106,7 +106,7 @@ void zio_handler_after_fork(struct zio_handler *handler);
 
 /* True when no event is queued or being read at this moment: two loads. */
 static inline bool zio_handler_is_quiet(const struct zio_handler *handler) {
-    return atomic_load_explicit(&handler->reading.state, memory_order_acquire) == 0 &&
+    return !zio_lock_is_exclusive(&handler->reading) &&
            atomic_load_explicit(&handler->head, memory_order_acquire) ==
                atomic_load_explicit(&handler->tail, memory_order_acquire);
 }

@@ -256,6 +256,18 @@ static void events_say_what_happened(void) {
     CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 0);
 }
 
+/* A thread that wanted to sleep for the lock, and found it free before it did, leaves its mark there
+ * until the next exclusive lock: which may be long, for the reader sleeps until something happens. */
+static void a_reader_that_did_not_have_to_sleep_hides_nothing(void) {
+    enum { SOMEBODY_SLEEPS = 0x40000000 };
+    struct zio_event event;
+    zone_open(8);
+    zone_start();
+    atomic_fetch_or(&zone.handler.reading.state, SOMEBODY_SLEEPS);
+    CHECK_EQ(zio_handler_peek_event(&zone.handler, &event), 0);
+    CHECK(zio_handler_is_quiet(&zone.handler));
+}
+
 /* The protocol that the tracker relies on: probe, then look at the queue. */
 static void after_a_quiet_probe_every_event_is_in_the_queue(void) {
     zone_open(8);
@@ -348,6 +360,7 @@ static const struct test tests[] = {
     TEST(full_queue_holds_up_faults_until_somebody_consumes),
     TEST(full_queue_grows_while_an_event_must_be_read),
     TEST(events_say_what_happened),
+    TEST(a_reader_that_did_not_have_to_sleep_hides_nothing),
     TEST(after_a_quiet_probe_every_event_is_in_the_queue),
     TEST(probe_says_not_now_while_an_event_is_unread),
     TEST(eight_threads_fault_on_the_same_pages),
