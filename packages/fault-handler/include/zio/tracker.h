@@ -196,6 +196,11 @@ static inline bool zio_tracker_may_hold(const struct zio_tracker *tracker, const
                                         size_t length) {
     return zio_view_map_may_hold(&tracker->map, (uint64_t)(uintptr_t)address, length);
 }
+/* False: nothing is viewed, seen from this thread. */
+static inline bool zio_tracker_has_views(const struct zio_tracker *tracker) {
+    return __builtin_expect(
+        atomic_load_explicit(&tracker->map.count, memory_order_acquire) != 0, 0);
+}
 static inline void zio_tracker_count(struct zio_tracker *tracker, enum zio_counter counter,
                                      uint64_t amount) {
     atomic_fetch_add_explicit(&tracker->counters[counter].value, amount, memory_order_relaxed);

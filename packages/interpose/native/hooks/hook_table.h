@@ -153,6 +153,8 @@ const char *zio__missing_real(void);
 #define ZIO_REAL(name)                                                                             \
     (__builtin_expect(zio__real.name == NULL, 0) ? zio__resolve_real() : (void)0, zio__real.name)
 
+/* A hook's slow part: apart, so that the quick one keeps its arguments in registers and jumps. */
+#define ZIO_SLOW __attribute__((noinline))
 #define ZIO_EXPORT __attribute__((visibility("default")))
 /* Where the program called the hook: what the policy learns by. */
 #define ZIO_SITE() ((uintptr_t)__builtin_return_address(0))

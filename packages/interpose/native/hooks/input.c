@@ -23,6 +23,11 @@ static bool is_candidate(const void *buffer, size_t length) {
            is_on();
 }
 
+/* Small input while nothing is viewed or kept back: what most calls of most programs are. */
+static inline bool is_idle(size_t length) {
+    return zio__is_small(length) && !zio_tracker_has_views(&zio__tracker) && !zio__pushback_any();
+}
+
 /* A vector that may be worth redirecting and can be read without a fault. */
 static bool is_candidate_vector(const struct iovec *iov, size_t count) {
     if (!is_on() || count == 0 || count > VECTOR_MAX || !zio__is_readable(iov, count * sizeof *iov))
@@ -53,11 +58,17 @@ static ssize_t plain_read(int fd, void *buffer, size_t length) {
     return zio__reveal_at_position(result, fd, length) ? zio__real.read(fd, buffer, length) : result;
 }
 
-ZIO_EXPORT ssize_t read(int fd, void *buffer, size_t length) {
+ZIO_SLOW static ssize_t read_slowly(int fd, void *buffer, size_t length, uintptr_t site) {
     ssize_t result;
-    if (input_buffer(fd, buffer, length, AT_POSITION, ZIO_SITE(), &result))
+    if (input_buffer(fd, buffer, length, AT_POSITION, site, &result))
         return result;
     return plain_read(fd, buffer, length);
+}
+
+ZIO_EXPORT ssize_t read(int fd, void *buffer, size_t length) {
+    if (is_idle(length) && zio__real.read)
+        return zio__real.read(fd, buffer, length);
+    return read_slowly(fd, buffer, length, ZIO_SITE());
 }
 
 /* A negative offset is an error of the program's, for the kernel to find. */
@@ -81,11 +92,8 @@ ZIO_PREAD(__pread_chk, ZIO_ROOM, ZIO_CHECK_ROOM)
 ZIO_PREAD(__pread64_chk, ZIO_ROOM, ZIO_CHECK_ROOM)
 
 ZIO_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t length, size_t room) {
-    ssize_t result;
     ZIO_CHECK_ROOM;
-    if (input_buffer(fd, buffer, length, AT_POSITION, ZIO_SITE(), &result))
-        return result;
-    return plain_read(fd, buffer, length);
+    return read_slowly(fd, buffer, length, ZIO_SITE());
 }
 
 /* readv(2), preadv(2), preadv2(2). */
@@ -168,7 +176,7 @@ static bool peek_at_pushback(int fd, const struct iovec *iov, size_t count, int 
 }
 
 /* recv(2) and recvfrom(2). */
-static ssize_t receive_from(int fd, void *buffer, size_t length, int flags,
+ZIO_SLOW static ssize_t receive_from(int fd, void *buffer, size_t length, int flags,
                             struct sockaddr *address, socklen_t *address_length, uintptr_t site) {
     struct iovec piece = {buffer, length};
     struct msghdr message = {.msg_name = address};
@@ -188,11 +196,15 @@ static ssize_t receive_from(int fd, void *buffer, size_t length, int flags,
 }
 
 ZIO_EXPORT ssize_t recv(int fd, void *buffer, size_t length, int flags) {
+    if (is_idle(length) && zio__real.recv)
+        return zio__real.recv(fd, buffer, length, flags);
     return receive_from(fd, buffer, length, flags, NULL, NULL, ZIO_SITE());
 }
 
 ZIO_EXPORT ssize_t recvfrom(int fd, void *buffer, size_t length, int flags,
                             struct sockaddr *address, socklen_t *address_length) {
+    if (is_idle(length) && zio__real.recvfrom)
+        return zio__real.recvfrom(fd, buffer, length, flags, address, address_length);
     return receive_from(fd, buffer, length, flags, address, address_length, ZIO_SITE());
 }
 

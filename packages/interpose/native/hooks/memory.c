@@ -158,9 +158,8 @@ static void discard(void *block, size_t size) {
     zio__leave();
 }
 
-ZIO_EXPORT void free(void *block) {
-    if (__builtin_expect(atomic_load_explicit(&zio__tracker.map.count, memory_order_relaxed) != 0,
-                         0)) {
+ZIO_SLOW static void free_slowly(void *block) {
+    if (zio_tracker_has_views(&zio__tracker)) {
         size_t size = viewed_size(block);
         if (atomic_load_explicit(&zio__heap_wished, memory_order_relaxed))
             zio__heap_keep();
@@ -173,13 +172,18 @@ ZIO_EXPORT void free(void *block) {
         real(block);
 }
 
+ZIO_EXPORT void free(void *block) {
+    if (!zio_tracker_has_views(&zio__tracker) && zio__real.free)
+        zio__real.free(block);
+    else
+        free_slowly(block);
+}
+
 /* A block that grows beyond its room and shows origins gets new room and the same views; the
  * allocator's own copy, or mremap, would touch every page. Where there is no room for both the
  * allocator decides, and a failure leaves the block as it was. */
-ZIO_EXPORT void *realloc(void *block, size_t length) {
-    size_t size = 0;
-    if (atomic_load_explicit(&zio__tracker.map.count, memory_order_relaxed) != 0)
-        size = viewed_size(block);
+ZIO_SLOW static void *realloc_slowly(void *block, size_t length) {
+    size_t size = zio_tracker_has_views(&zio__tracker) ? viewed_size(block) : 0;
     if (size < 4096 || length <= size || zio__is_small(size) || !zio__has_stack())
         return ZIO_REAL(realloc)(block, length);
     int saved = errno;
@@ -192,4 +196,10 @@ ZIO_EXPORT void *realloc(void *block, size_t length) {
     discard(block, size);
     zio__real.free(block);
     return grown;
+}
+
+ZIO_EXPORT void *realloc(void *block, size_t length) {
+    if (!zio_tracker_has_views(&zio__tracker) && zio__real.realloc)
+        return zio__real.realloc(block, length);
+    return realloc_slowly(block, length);
 }

@@ -16,8 +16,7 @@ static bool may_show_views(const void *buffer, size_t length) {
 }
 
 static bool is_candidate_vector(const struct iovec *iov, size_t count) {
-    return atomic_load_explicit(&zio__tracker.map.count, memory_order_acquire) != 0 && count > 0 &&
-           count <= VECTOR_MAX && zio__is_readable(iov, count * sizeof *iov);
+    return zio_tracker_has_views(&zio__tracker) && count > 0 && count <= VECTOR_MAX && zio__is_readable(iov, count * sizeof *iov);
 }
 
 static bool output(int fd, const struct iovec *iov, size_t count, int64_t offset, int flags,
@@ -42,12 +41,23 @@ static bool output_vector(int fd, const struct iovec *iov, int count, int64_t of
            output(fd, iov, (size_t)count, offset, flags, result);
 }
 
-ZIO_EXPORT ssize_t write(int fd, const void *buffer, size_t length) {
+/* While nothing is viewed there is nothing to present. */
+static inline bool is_idle(void) {
+    return !zio_tracker_has_views(&zio__tracker);
+}
+
+ZIO_SLOW static ssize_t write_slowly(int fd, const void *buffer, size_t length) {
     ssize_t result;
     if (output_buffer(fd, buffer, length, AT_POSITION, &result))
         return result;
     result = ZIO_REAL(write)(fd, buffer, length);
     return zio__reveal_at_position(result, fd, length) ? zio__real.write(fd, buffer, length) : result;
+}
+
+ZIO_EXPORT ssize_t write(int fd, const void *buffer, size_t length) {
+    if (is_idle() && zio__real.write)
+        return zio__real.write(fd, buffer, length);
+    return write_slowly(fd, buffer, length);
 }
 
 /* A negative offset is an error of the program's, for the kernel to find. */
@@ -62,11 +72,17 @@ ZIO_EXPORT ssize_t write(int fd, const void *buffer, size_t length) {
 ZIO_PWRITE(pwrite)
 ZIO_PWRITE(pwrite64)
 
-ZIO_EXPORT ssize_t writev(int fd, const struct iovec *iov, int count) {
+ZIO_SLOW static ssize_t writev_slowly(int fd, const struct iovec *iov, int count) {
     ssize_t result;
     if (output_vector(fd, iov, count, AT_POSITION, 0, &result))
         return result;
     return ZIO_REAL(writev)(fd, iov, count);
+}
+
+ZIO_EXPORT ssize_t writev(int fd, const struct iovec *iov, int count) {
+    if (is_idle() && zio__real.writev)
+        return zio__real.writev(fd, iov, count);
+    return writev_slowly(fd, iov, count);
 }
 
 #define ZIO_PWRITEV(name)                                                                          \
@@ -124,11 +140,17 @@ static bool send_to(int fd, const void *buffer, size_t length, int flags,
     return may_show_views(buffer, length) && output_message(fd, &piece, 1, &message, flags, result);
 }
 
-ZIO_EXPORT ssize_t send(int fd, const void *buffer, size_t length, int flags) {
+ZIO_SLOW static ssize_t send_slowly(int fd, const void *buffer, size_t length, int flags) {
     ssize_t result;
     if (send_to(fd, buffer, length, flags, NULL, 0, &result))
         return result;
     return ZIO_REAL(send)(fd, buffer, length, flags);
+}
+
+ZIO_EXPORT ssize_t send(int fd, const void *buffer, size_t length, int flags) {
+    if (is_idle() && zio__real.send)
+        return zio__real.send(fd, buffer, length, flags);
+    return send_slowly(fd, buffer, length, flags);
 }
 
 ZIO_EXPORT ssize_t sendto(int fd, const void *buffer, size_t length, int flags,
@@ -139,7 +161,7 @@ ZIO_EXPORT ssize_t sendto(int fd, const void *buffer, size_t length, int flags,
     return ZIO_REAL(sendto)(fd, buffer, length, flags, address, address_length);
 }
 
-ZIO_EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+ZIO_SLOW static ssize_t sendmsg_slowly(int fd, const struct msghdr *message, int flags) {
     ssize_t result;
     if (!zio__is_readable(message, sizeof *message) ||
         !is_candidate_vector(message->msg_iov, message->msg_iovlen))
@@ -148,6 +170,12 @@ ZIO_EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     if (output_message(fd, message->msg_iov, message->msg_iovlen, &copy, flags, &result))
         return result;
     return ZIO_REAL(sendmsg)(fd, message, flags);
+}
+
+ZIO_EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    if (is_idle() && zio__real.sendmsg)
+        return zio__real.sendmsg(fd, message, flags);
+    return sendmsg_slowly(fd, message, flags);
 }
 
 static bool shows_views(const struct mmsghdr *message) {
@@ -162,7 +190,7 @@ static bool shows_views(const struct mmsghdr *message) {
 }
 
 static bool any_shows_views(const struct mmsghdr *messages, unsigned count) {
-    if (atomic_load_explicit(&zio__tracker.map.count, memory_order_acquire) == 0)
+    if (!zio_tracker_has_views(&zio__tracker))
         return false;
     for (unsigned i = 0; i < count && i < VECTOR_MAX; i++)
         if (shows_views(&messages[i]))
