@@ -10,8 +10,9 @@ export default defineConfig({
     projects: ["packages/*", "test-support", "compatibility", "examples"],
     reporters: reportFile ? ["default", ["./scripts/summary-reporter.mjs", { outputFile: reportFile }]] : ["default"],
     pool: "forks",
-    // More than there are processors: half of the time tests wait, for programs that sleep and for each other's ends.
-    maxWorkers: availableParallelism() + 2,
+    // More than there are processors: half of the time a test waits, for programs that sleep or wait for one another. Not many
+    // more: some tests fill memory, descriptors or threads up.
+    maxWorkers: Math.min(availableParallelism() + 2, 8),
     sequence: { sequencer: SlowestFirst },
     coverage: { provider: "v8", include: ["packages/*/src/**"], reportsDirectory: "coverage" },
   },
