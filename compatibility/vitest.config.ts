@@ -1,5 +1,5 @@
 import { defineProject } from "vitest/config";
 
 export default defineProject({
-  test: { name: "compatibility", include: ["test/**/*.test.ts"], testTimeout: 60_000 },
+  test: { name: "compatibility", include: ["test/**/*.test.ts"], testTimeout: 120_000 },
 });

@@ -6,7 +6,7 @@ export interface RunOptions {
   env?: Record<string, string | undefined>;
   cwd?: string;
   stdin?: string | Uint8Array;
-  /** Then the program is killed with SIGKILL and the promise rejects. 30 s unless told. */
+  /** Then the program is killed with SIGKILL and the promise rejects. A minute unless told. */
   timeoutMs?: number;
 }
 
@@ -20,7 +20,7 @@ export interface RunResult {
 
 /** Rejects only where the program cannot be started or does not end in time. */
 export function runProgram(path: string, args: string[] = [], options: RunOptions = {}): Promise<RunResult> {
-  const { env, cwd, stdin, timeoutMs = 30_000 } = options;
+  const { env, cwd, stdin, timeoutMs = 60_000 } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(path, args, { cwd, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
     const stdout: Buffer[] = [];

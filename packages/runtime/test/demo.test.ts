@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 test("the demo verifies its data both ways and shows a row for each case", async () => {
-  const { stdout, stderr, status } = await runZio(["demo", "--json"], { timeoutMs: 55_000 });
+  const { stdout, stderr, status } = await runZio(["demo", "--json"], { timeoutMs: 110_000 });
   expect({ status, stderr }).toMatchObject({
     status: 0,
     stderr: expect.stringMatching(/^round 1 of \d: echo, 0 copies, plain\n/),

@@ -91,7 +91,7 @@ static void pages_of_another_size_are_the_reason(void) {
     install_filter(SYS_mincore, SECCOMP_RET_ERRNO | EINVAL);
     for (uint32_t disabled = 0; disabled <= ZIO_FEATURE_SYSCALL; disabled += ZIO_FEATURE_SYSCALL) {
         CHECK_EQ(zio_uffd_open(&uffd, NULL, disabled, &reason), ZIO_EINVAL);
-        CHECK_EQ(strcmp(reason.text, "memory pages are not 4 KiB here; use a kernel with 4 KiB pages"), 0);
+        CHECK(strstr(reason.text, "memory pages are not 4 KiB here"));
     }
 }
 

@@ -215,7 +215,7 @@ async function bounded(session: AppSession, timeoutMs: number, body: () => Promi
 
 /** A test of real programs in each setting: the body checks the data, then the counters must show that zIO worked. */
 export function describeApp(name: string, app: AppTest, body: (session: AppSession) => Promise<void>): void {
-  const { programs, evidence, withoutMove = false, timeoutMs = 55_000 } = app;
+  const { programs, evidence, withoutMove = false, timeoutMs = 110_000 } = app;
   const testIn = async (setting: Setting, context: TestContext) => {
     const missing = programs.filter((program) => findProgram(program) === undefined);
     if (missing.length > 0) context.skip(`not installed: ${missing.join(", ")}`);

@@ -138,7 +138,7 @@ class Session {
       env: preload ? { ...env, LD_PRELOAD: preload } : env,
       cwd,
       stdin: this.run.stdin,
-      timeoutMs: this.run.timeoutMs ?? 20_000,
+      timeoutMs: this.run.timeoutMs ?? 40_000,
     });
     return { outcome, stats: readStatsDirectory(stats) };
   }

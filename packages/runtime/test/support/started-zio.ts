@@ -61,9 +61,9 @@ function descendantsOf(pid: number): number[] {
   }
 }
 
-/** Waits until `condition` holds; rejects after 20 s. */
+/** Waits until `condition` holds; rejects after a minute. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 60_000;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
     await sleep(5);
