@@ -15,7 +15,7 @@ const compiler = process.env.CC || "cc";
 export type Sanitizer = "address" | "undefined" | "thread";
 
 export interface CompileOptions {
-  /** The C files, or the C++ files (.cc); one program or one shared object comes out. */
+  /** The C files, or the C++ files (.cc), and objects of this function's; one program or one shared object comes out. */
   sources: string[];
   /** Directories for `#include`. */
   includes?: string[];
@@ -48,8 +48,11 @@ export async function compileC(options: CompileOptions): Promise<string> {
   const first = sources[0];
   if (first === undefined) throw new Error("compileC: no sources");
 
-  const hash = createHash("sha256").update(JSON.stringify([compileFlags, libraryFlags, await compilerVersion()]));
-  for (const preprocessed of await Promise.all(sources.map((source) => runCompiler(["-E", ...compileFlags, source])))) {
+  // Objects that were compiled here are named by what they were made of.
+  const [texts, objects] = [sources.filter(isText), sources.filter((source) => !isText(source))];
+  const settings = [compileFlags, libraryFlags, objects, await compilerVersion()];
+  const hash = createHash("sha256").update(JSON.stringify(settings));
+  for (const preprocessed of await Promise.all(texts.map((source) => runCompiler(["-E", ...compileFlags, source])))) {
     hash.update(preprocessed);
   }
   const directory = join(cacheDirectory, hash.digest("hex").slice(0, 24));
@@ -68,6 +71,8 @@ export async function compileC(options: CompileOptions): Promise<string> {
   }
   return program;
 }
+
+const isText = (source: string) => /\.(c|cc|S)$/.test(source);
 
 async function runCompiler(args: string[]): Promise<string> {
   const [command = "cc", ...first] = compiler.split(" ");

@@ -179,7 +179,7 @@ extern char __asan_init __attribute__((weak)), __tsan_init __attribute__((weak))
 extern char _vgnU_freeres __attribute__((weak));
 
 static bool is_sanitised(void) {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     return false; /* the library itself is being tested */
 #endif
     if (&__asan_init || &__tsan_init || &__msan_init || &__hwasan_init || &__lsan_ignore_object)

@@ -162,9 +162,14 @@ void zio__stats_close(void) {
     zio_syscall(SYS_unlinkat, AT_FDCWD, page_path, 0);
 }
 
+/* Two threads may find at once that the first large input has come. */
 void zio__stats_state(const char *state) {
-    if (page && !is_parents)
-        put_text(page->state, 0, sizeof page->state, state);
+    if (!page || is_parents)
+        return;
+    size_t length = 0;
+    for (; state[length] && length + 1 < sizeof page->state; length++)
+        __atomic_store_n(&page->state[length], state[length], __ATOMIC_RELAXED);
+    __atomic_store_n(&page->state[length], 0, __ATOMIC_RELAXED);
 }
 
 void zio__stats_gauges(void) {

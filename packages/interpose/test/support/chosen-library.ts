@@ -4,6 +4,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compileC } from "@zio/test-support";
+import { victimSource } from "./compile-victim.js";
 
 const root = join(import.meta.dirname, "../..");
 const builtLibrary = join(root, "build/Release/libzio.so");
@@ -71,6 +72,42 @@ export async function addressLibrary(): Promise<string> {
     sanitizers: ["address"],
     libs: ["dl"],
   });
+}
+
+/** What ThreadSanitizer's own set-up calls besides. */
+const calledEarlyByThreads = ["signal_stack.c", "mapping.c", "descriptor.c"].map((name) => `native/hooks/${name}`);
+
+/** Takes the place of the raw clone, whose thread no sanitizer knows. */
+const handlerAsThread = join(dependencies[1]!, "test/native/handler_as_pthread.c");
+const wrapping = ["-Wl,--wrap=zio__clone", "-Wl,--wrap=zio__close_all_but"];
+
+/** All of the library with ThreadSanitizer but what its set-up calls, as one object; the handler is a thread of libc's. */
+async function threadObject(): Promise<string> {
+  const early = [...calledEarly, ...calledEarlyByThreads].map((name) => join(root, name));
+  const handler = join(dependencies[1]!, "native");
+  const handlerSources = readdirSync(handler).filter((name) => /^(?!unit_|zio_).*\.c$/.test(name));
+  const asUnit = join(root, "native/unit_fault_handler.c"); // as one, its calls could not be wrapped
+  const [includes, libraries] = [libraryIncludes, ["-r", "-nostdlib"]];
+  const plain = await compileC({ sources: early, includes, flags: [...compileFlags, ...libraries] });
+  return compileC({
+    sources: [
+      plain,
+      ...librarySources().filter((source) => !early.includes(source) && source !== asUnit),
+      ...handlerSources.map((name) => join(handler, name)),
+      handlerAsThread,
+    ],
+    includes,
+    flags: [...compileFlags, ...libraries, ...wrapping],
+    sanitizers: ["thread"],
+  });
+}
+
+/** A victim with that linked into it. Its own loads and stores are not looked at: they may race on purpose. */
+export async function threadProgram(victim: string): Promise<string> {
+  const flags = ["-O2", "-fno-builtin", "-c"];
+  const own = await compileC({ sources: [victimSource(victim)], flags });
+  const sources = [own, await threadObject()];
+  return compileC({ sources, flags: ["-rdynamic"], sanitizers: ["thread"], libs: ["dl"] });
 }
 
 export async function chosenLibrary(): Promise<string> {

@@ -8,9 +8,12 @@ import { compileC } from "@zio/test-support";
 const victimsDirectory = join(dirname(fileURLToPath(import.meta.url)), "../victims");
 const defaultFlags = "-O2 -fno-builtin";
 
+/** test/victims/NAME.c */
+export const victimSource = (name: string) => join(victimsDirectory, `${name}.c`);
+
 /** The path of the compiled victim. */
 export function compileVictim(name: string): Promise<string> {
-  const plain = join(victimsDirectory, `${name}.c`);
+  const plain = victimSource(name);
   const source = existsSync(plain) ? plain : `${plain}c`;
   const flags = /^\/\* flags: (.*?) \*\//.exec(readFileSync(source, "utf8"))?.[1] ?? defaultFlags;
   const libs = source === plain ? [] : ["stdc++"];
