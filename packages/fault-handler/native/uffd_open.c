@@ -169,6 +169,9 @@ static void explain(const struct zio_uffd *uffd, struct zio_uffd_reason *reason)
         set_text(reason, "memory pages are not 4 KiB here; use a kernel with 4 KiB pages");
     else if (is_descriptor_shortage(device) || is_descriptor_shortage(call))
         set_text(reason, "no file descriptor is free; raise the limit (ulimit -n)");
+    else if ((uffd->disabled & ZIO_FEATURE_SYSCALL) && device == ZIO_ENOENT)
+        set_text(reason, "/dev/userfaultfd is not there and the system call is masked by "
+                         "ZIO_DISABLE; pass the device in, or use Linux 6.1 or newer");
     else if (uffd->disabled & ZIO_FEATURE_SYSCALL)
         set_text(reason, "/dev/userfaultfd cannot be opened and the system call is masked by "
                          "ZIO_DISABLE; give this user access to the device");
@@ -179,6 +182,10 @@ static void explain(const struct zio_uffd *uffd, struct zio_uffd_reason *reason)
         set_text(reason,
                  "userfaultfd(2) does not exist here: a kernel without CONFIG_USERFAULTFD, or "
                  "a seccomp filter; use another kernel or profile");
+    else if (uffd->user_mode_only && device == ZIO_ENOENT)
+        set_text(reason,
+                 "not permitted to serve the kernel's own faults, and there is no device; pass in "
+                 "/dev/userfaultfd, or sysctl vm.unprivileged_userfaultfd=1, or CAP_SYS_PTRACE");
     else if (uffd->user_mode_only)
         set_text(reason,
                  "not permitted to serve the kernel's own faults; chmod 0666 /dev/userfaultfd, "

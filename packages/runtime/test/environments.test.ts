@@ -110,6 +110,25 @@ test("one who is not in that group has one line, and the doctor's fix", async (c
   expect(find("permissions")).toMatchObject({ reason: expect.stringMatching(/^user 65534, without CAP_SYS_PTRACE/) });
 });
 
+test("where the device is not there, the fix is to pass it in", async (context) => {
+  needRoot(context);
+  const problem = nobodyProblem();
+  context.skip(problem !== false, problem || "");
+  context.skip(readFileSync("/proc/sys/vm/unprivileged_userfaultfd", "latin1").trim() === "1", "everybody may");
+  const empty = "mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3";
+  context.skip(run([...inOwnMounts(empty), "true"]).status !== 0, "no devices can be made here");
+  const user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+  const by = [...inOwnMounts(empty), ...user];
+  const { said, elided } = await copyThrough(by);
+  expect(said).toMatch(/there is no device, so the command runs unchanged; pass in \/dev\/userfaultfd/);
+  expect(elided).toBe(0);
+  const { works, find } = diagnose(by);
+  expect(works).toBe(false);
+  expect(find("userfaultfd")).toMatchObject({ state: "missing", fix: expect.stringMatching(/^pass in /) });
+  const masked = diagnose([...by, "env", "ZIO_DISABLE=syscall"]);
+  expect(masked.find("userfaultfd")?.fix).toMatch(/^pass the device in/);
+});
+
 test("preloaded without a word for such a user, the library passes through and counts why", async (context) => {
   const by = withDeviceOfGroup(context, ["--clear-groups"]);
   context.skip(readFileSync("/proc/sys/vm/unprivileged_userfaultfd", "latin1").trim() === "1", "everybody may");
