@@ -181,7 +181,7 @@ ZIO_SLOW static ssize_t receive_from(int fd, void *buffer, size_t length, int fl
     struct iovec piece = {buffer, length};
     struct msghdr message = {.msg_name = address};
     ssize_t result;
-    if (zio__pushback_any() && peek_at_pushback(fd, &piece, 1, flags, &result))
+    if (zio__pushback_any() && is_on() && peek_at_pushback(fd, &piece, 1, flags, &result))
         return result;
     bool ours = is_candidate(buffer, length) && flags_allow_redirection(flags);
     if (ours && address) {
