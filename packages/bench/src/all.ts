@@ -1,5 +1,5 @@
-// `zio bench all`: every workload with fewer cells, within a time. Each gets an equal part of what is left, so that one
-// that ends early leaves its rest to the others; pairs are what is saved, never their order.
+// `zio bench all`: every workload with fewer cells, within a time. Each gets its part of what is left, so that one that
+// ends early leaves its rest to the others; pairs are what is saved, never their order.
 import { BenchError } from "./bench-error.js";
 import type { Policy } from "./contender.js";
 import type { RecordSet } from "./output.js";
@@ -13,6 +13,8 @@ export interface PlannedRun {
   options: Record<string, unknown>;
   /** Of the paper, which the record is to name. */
   experiment?: string;
+  /** Its part of the time, beside those of the others; 1 unless told. */
+  weight?: number;
 }
 
 export interface SetOptions {
@@ -48,19 +50,24 @@ export async function runSet(
   options: SetOptions,
   progress: Progress,
   command: string[],
+  onRecord: (record: BenchRecord, run: PlannedRun) => void = () => {},
 ): Promise<RunSet> {
   const deadline = performance.now() + options.minutes * 60_000;
   const { policy, withPaper, pairs } = options;
   const set: RunSet = { version: 1, command, records: [], skipped: [], failed: [] };
   for (const [index, run] of planned.entries()) {
-    const budgetSeconds = Math.max(0, deadline - performance.now()) / 1000 / (planned.length - index);
+    const weights = planned.slice(index).map(({ weight = 1 }) => weight);
+    const part = weights[0]! / weights.reduce((sum, weight) => sum + weight, 0);
+    const budgetSeconds = (Math.max(0, deadline - performance.now()) / 1000) * part;
     const workload = workloadNamed(run.workload);
     const step = (text: string) => progress.step(`${run.workload}: ${text}`);
     const chosen = { policy, withPaper, ...run.options, ...(pairs !== undefined && { pairs }), budgetSeconds };
     try {
       const all = { ...workload.defaults, ...chosen };
-      const record: BenchRecord = await workload.run(all, { step, end: () => progress.end() }, commandOf(run));
-      set.records.push(run.experiment === undefined ? record : { ...record, experiment: run.experiment });
+      const taken: BenchRecord = await workload.run(all, { step, end: () => progress.end() }, commandOf(run));
+      const record = run.experiment === undefined ? taken : { ...taken, experiment: run.experiment };
+      set.records.push(record);
+      onRecord(record, run);
     } catch (error) {
       if (!(error instanceof BenchError)) throw error;
       const list = error.code === "missing-program" ? set.skipped : set.failed;

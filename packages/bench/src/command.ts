@@ -12,6 +12,7 @@ import { benchmarksPage } from "./pages/benchmarks-page.js";
 import { paperPage } from "./pages/paper-page.js";
 import { paperRuns } from "./paper-experiments.js";
 import { type Progress, stderrProgress } from "./progress.js";
+import { recordInto } from "./recording.js";
 import { parseAddress, serveSamples } from "./remote.js";
 import { run, type WorkloadName, workloads } from "./run.js";
 
@@ -102,6 +103,21 @@ function addSet(name: string, summary: string, minutes: number, runs: () => Retu
 
 addSet("all", "every workload in a form that has little time", setDefaults.minutes, overviewRuns);
 addSet("paper", "the paper's experiments", 60, paperRuns);
+
+command
+  .command("record <directory>")
+  .description("every workload at its full parameters and the paper's experiments, a record of each into the directory")
+  .option("--minutes <n>", "about as long as it may take", wholeOption, 40)
+  .option("--pairs <n>", "interleaved pairs of samples at most, where there is time for them", wholeOption)
+  .option("--policy <policy>", `policy of zIO: ${policies.join(", ")}`, oneOfOption(policies), setDefaults.policy)
+  .action((directory: string, options: Omit<SetOptions, "withPaper">) =>
+    orComplain(async (progress) => {
+      const all = { ...options, withPaper: false };
+      const set = await recordInto(directory, all, progress, typedCommand("record"));
+      process.stdout.write(`${setReport(set)}\n`);
+      if (set.failed.length > 0) process.exitCode = 1;
+    }),
+  );
 
 command
   .command("compare <before> <after>")

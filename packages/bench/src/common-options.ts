@@ -3,8 +3,7 @@ import { type Command, Option } from "commander";
 import { type Policy, policies } from "./contender.js";
 import type { CpuPair } from "./machine.js";
 import { cpuPairOption, oneOfOption, wholeOption } from "./option-parsers.js";
-import type { BenchRecord } from "./record.js";
-import { withInterval } from "./table.js";
+import { type BenchRecord, describeTarget } from "./record.js";
 
 export interface CommonOptions {
   /** Plain and zIO samples of each cell. */
@@ -40,9 +39,9 @@ export function describeRun({ options, machine }: BenchRecord): string {
 
 /** A line for each target: met or not met; then one for each part that was skipped. */
 export function targetLines({ targets, skipped }: Pick<BenchRecord, "targets" | "skipped">): string[] {
-  const lines = targets.map(({ what, relation, bound, measured, met }) => {
-    const sign = relation === "at-least" ? ">=" : "<=";
-    return `${met ? "met    " : "not met"}  ${what} ${sign} ${bound}: ${withInterval(measured, 1, 3, "")}`;
-  });
+  const lines = targets.map(
+    (target) =>
+      `${target.met ? "met    " : "not met"}  ${describeTarget(target, { "at-least": " >=", "at-most": " <=" })}`,
+  );
   return [...lines, ...(skipped ?? []).map(({ what, reason }) => `skipped  ${what}: ${reason}`)];
 }

@@ -29,7 +29,7 @@ export const sweepDefaults: SweepOptions = { ...commonDefaults, messages: 1000, 
 export interface EchoSettings
   extends Pick<
     EchoOptions,
-    "copies" | "messageBytes" | "touchedPages" | "touchedPercent" | "touchMode" | "touchOrder"
+    "copies" | "messageBytes" | "touchedPages" | "touchedPercent" | "touchMode" | "touchOrder" | "inTurn"
   > {
   connections?: number;
   /** Of a sample, where not those of the options. */
@@ -100,9 +100,12 @@ export function echoRow(cell: EchoCell): EchoRow {
 /** By contender; of plain and zIO. */
 export const echoCpu = ({ serverCpuNs: { plain, zio } }: EchoRow): Record<string, Spread> => ({ plain, zio });
 
-/** (plain_N - zIO_N) / (plain_N - plain_0): the share of what the copies of `cell` cost that zIO gives back. */
-export function recoveredShare(cell: EchoCell, withoutCopies: EchoCell): Estimate {
-  const zioNs = byPair(cell, "zio").map(serverCpuNs);
+/**
+ * (plain_N - zIO_N) / (plain_N - plain_0): the share of what the copies of `cell` cost that zIO gives back, or whose
+ * samples are given instead.
+ */
+export function recoveredShare(cell: EchoCell, withoutCopies: EchoCell, samples = byPair(cell, "zio")): Estimate {
+  const zioNs = samples.map(serverCpuNs);
   const zeroNs = byPair(withoutCopies, "plain").map(serverCpuNs);
   const plainNs = byPair(cell, "plain").map(serverCpuNs);
   return estimateMedian(plainNs.map((ns, pair) => (ns - zioNs[pair]!) / (ns - zeroNs[pair]!)));

@@ -60,6 +60,8 @@ export interface EchoOptions {
   touchMode?: "read" | "write";
   touchOrder?: "sequential" | "random";
   connections?: number;
+  /** Buffers that the server receives into in turn, without copies. */
+  inTurn?: number;
   /** Another server than the project's own: it takes --message and --warmup, serves one client and reports as that one. */
   server?: readonly string[];
   /** Where the server is to run; here unless told. */
@@ -73,7 +75,8 @@ export function echoServerCommand(options: EchoOptions): [path: string, args: un
   if (options.server) return pinned(options.cpus?.server, [...options.server, ...common]);
   const touch = ["--touch", options.touchedPages ?? 0, "--touch-percent", options.touchedPercent ?? 0];
   const manner = ["--touch-mode", options.touchMode ?? "read", "--touch-order", options.touchOrder ?? "sequential"];
-  const own = ["--copies", options.copies, "--connections", options.connections ?? 1, ...touch, ...manner];
+  const buffers = ["--copies", options.copies, "--in-turn", options.inTurn ?? 1];
+  const own = [...buffers, "--connections", options.connections ?? 1, ...touch, ...manner];
   return [programPath("zio-echo-server"), [...common, ...own, ...(options.cpus ? ["--cpu", options.cpus.server] : [])]];
 }
 

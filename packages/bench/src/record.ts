@@ -4,6 +4,7 @@ import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type CpuPair, type MachineFacts, machineFacts } from "./machine.js";
 import type { Estimate } from "./statistics.js";
+import { withInterval } from "./table.js";
 import { packageVersion } from "./version.js";
 
 export interface Commit {
@@ -37,6 +38,8 @@ export interface Target {
   bound: number;
   measured: Estimate;
   met: boolean;
+  /** What is best possible on this machine, where the same run measured that. */
+  limit?: { what: string; measured: Estimate } | undefined;
 }
 
 export interface BenchRecord<Parameters = unknown, Values = unknown, Row = unknown> {
@@ -98,7 +101,22 @@ export function portableEnvironment(environment: Readonly<Record<string, string>
   );
 }
 
-export function target(what: string, relation: Target["relation"], bound: number, measured: Estimate): Target {
+export function target(
+  what: string,
+  relation: Target["relation"],
+  bound: number,
+  measured: Estimate,
+  limit?: Target["limit"],
+): Target {
   const met = relation === "at-least" ? measured.median >= bound : measured.median <= bound;
-  return { what, relation, bound, measured, met };
+  return { what, relation, bound, measured, met, ...(limit && { limit }) };
 }
+
+/** A target as words: what, how much of it, and what came out. */
+export function describeTarget({ what, relation, bound, measured, limit }: Target, relations: Relations): string {
+  const best = limit ? ` (${limit.what}: ${withInterval(limit.measured, 1, 3, "")})` : "";
+  return `${what}${relations[relation]} ${bound}: ${withInterval(measured, 1, 3, "")}${best}`;
+}
+
+/** The words for "at-least" and "at-most". */
+export type Relations = Record<Target["relation"], string>;

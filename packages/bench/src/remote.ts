@@ -26,7 +26,8 @@ interface Request {
 
 type Reply = { port: number } | Pick<EchoSample, "server" | "counters"> | { error: string; code: string };
 
-const numbers = ["copies", "messageBytes", "warmup", "touchedPages", "touchedPercent", "connections"] as const;
+const touched = ["touchedPages", "touchedPercent"] as const;
+const numbers = ["copies", "messageBytes", "warmup", ...touched, "connections", "inTurn"] as const;
 const words = { touchMode: ["read", "write"], touchOrder: ["sequential", "random"] } as const;
 
 /** The settings of the server alone, each of the kind that it must be. */

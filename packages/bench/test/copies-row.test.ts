@@ -1,5 +1,6 @@
 // The arithmetic of the `copies` workload on made-up samples.
 import { expect, test } from "vitest";
+import { targetLines } from "../src/common-options.js";
 import type { EchoSample } from "../src/echo.js";
 import type { RecordedCell } from "../src/record.js";
 import { copiesRow, copiesTargets, copies as copiesWorkload } from "../src/workloads/copies.js";
@@ -54,6 +55,28 @@ test("samples are paired by their pair, in whatever order they were taken", () =
   ]);
   const row = copiesRow({ ...cell, samples: [...cell.samples].reverse() }, zero);
   expect(row.ratio).toEqual({ median: 1.5, low: 1.5, high: 1.5 });
+});
+
+test("what two buffers in turn leave to be recovered is formed within each pair, and stands beside the target", () => {
+  const cell = cellOf(2, [
+    [150, 110],
+    [160, 120],
+    [140, 100],
+  ]);
+  const turning = cellOf(0, [
+    [105, 0],
+    [115, 0],
+    [95, 0],
+  ]);
+  const row = copiesRow(cell, zero, turning);
+  expect(row.recoverable?.median).toBeCloseTo(0.9);
+  expect(row.recovered?.median).toBeCloseTo(0.8);
+  const [share] = copiesTargets([row]);
+  expect(share).toMatchObject({ met: false, limit: { measured: row.recoverable } });
+  expect(targetLines({ targets: [share!], skipped: [] })[0]).toMatch(
+    />= 0\.9: 0\.800 .*\(two buffers in turn, .*: 0\.900/,
+  );
+  expect(copiesRow(zero, zero, turning)).not.toHaveProperty("recoverable");
 });
 
 test("at 0 copies nothing can be recovered, and the target is the difference", () => {

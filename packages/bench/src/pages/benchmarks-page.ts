@@ -1,6 +1,6 @@
 // docs/benchmarks.md: every workload with its last record, and where zIO does not help.
 import type { Figure } from "../figure.js";
-import type { BenchRecord } from "../record.js";
+import { type BenchRecord, describeTarget } from "../record.js";
 import { workloadNamed, workloads } from "../run.js";
 import type { Estimate } from "../statistics.js";
 import { withInterval } from "../table.js";
@@ -47,10 +47,10 @@ function figureTable({ rows, score, values }: Figure): string {
 }
 
 function targetsOf({ targets, skipped = [] }: BenchRecord): string[] {
-  const lines = targets.map(({ what, relation, bound, measured, met }) => {
-    const sign = relation === "at-least" ? "at least" : "at most";
-    return `- ${met ? "met" : "**not met**"}: ${what}, ${sign} ${bound}: ${withInterval(measured, 1, 3, "")}`;
-  });
+  const relations = { "at-least": ", at least", "at-most": ", at most" };
+  const lines = targets.map(
+    (target) => `- ${target.met ? "met" : "**not met**"}: ${describeTarget(target, relations)}`,
+  );
   return [...lines, ...skipped.map(({ what, reason }) => `- skipped: ${what}: ${reason}`)];
 }
 

@@ -1,0 +1,83 @@
+// `zio bench record`: every workload at its full parameters and the paper's experiments, each into a file of its own as
+// soon as it is there. What docs/benchmarks.md and docs/paper.md are made from.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type PlannedRun, type RunSet, runSet, type SetOptions } from "./all.js";
+import { writeJson } from "./output.js";
+import { paperRuns } from "./paper-experiments.js";
+import type { Progress } from "./progress.js";
+import type { BenchRecord } from "./record.js";
+import { workloadNamed, workloads } from "./run.js";
+
+/** About how long 15 pairs of a workload take at its full parameters, in seconds, as shares of what time there is. */
+const weights: Record<string, number> = {
+  copies: 200,
+  sizes: 170,
+  threads: 150,
+  faults: 150,
+  touched: 500,
+  small: 250,
+  redis: 480,
+  memory: 60,
+  startup: 30,
+  apis: 150,
+  python: 40,
+  node: 60,
+  grpc: 60,
+  primitives: 20,
+};
+const usualWeight = 100;
+
+/** Of these the published rule is shown beside ours, as the paper has them too. */
+const withPaper: readonly string[] = ["copies", "faults"];
+
+const settled = ({ workload, options }: PlannedRun) =>
+  JSON.stringify({ workload, ...workloadNamed(workload).defaults, ...options }, (_, value) =>
+    value && typeof value === "object" && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)))
+      : value,
+  );
+
+export interface Recording {
+  runs: PlannedRun[];
+  /** Experiments of the paper by the run, in the words of `settled`, that has their numbers too. */
+  shared: Map<string, string>;
+}
+
+/** An experiment that is a workload at its full parameters is not run twice. */
+export function planRecording(): Recording {
+  const own = workloads.map(
+    ({ name }): PlannedRun => ({
+      workload: name,
+      options: withPaper.includes(name) ? { withPaper: true } : {},
+      weight: weights[name] ?? usualWeight,
+    }),
+  );
+  const known = new Set(own.map(settled));
+  const experiments = paperRuns();
+  const shared = experiments.filter((run) => known.has(settled(run)));
+  const further = experiments.filter((run) => !known.has(settled(run)));
+  return {
+    runs: [...own, ...further.map((run) => ({ ...run, weight: usualWeight }))],
+    shared: new Map(shared.map((run) => [settled(run), run.experiment!])),
+  };
+}
+
+/** Runs all of it; `directory` gets NAME.json of each workload, and paper.json. */
+export async function recordInto(
+  directory: string,
+  options: SetOptions,
+  progress: Progress,
+  command: string[],
+  { runs, shared } = planRecording(),
+): Promise<RunSet> {
+  const paper: BenchRecord[] = [];
+  mkdirSync(directory, { recursive: true });
+  return runSet(runs, options, progress, command, (record, run) => {
+    const experiment = run.experiment ?? shared.get(settled(run));
+    if (run.experiment === undefined) writeJson(record, join(directory, `${run.workload}.json`));
+    if (experiment === undefined) return;
+    paper.push({ ...record, experiment });
+    writeJson({ version: 1, command, records: paper, skipped: [] }, join(directory, "paper.json"));
+  });
+}
