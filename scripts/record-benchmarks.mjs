@@ -11,6 +11,7 @@ const run = (program, ...args) => execFileSync(program, args, { cwd: root, stdio
 const zio = join(root, "bin", "zio");
 
 let failed = false;
+run(zio, "calibrate");
 try {
   run(zio, "bench", "record", records, ...process.argv.slice(2));
 } catch {
