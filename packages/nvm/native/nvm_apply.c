@@ -220,6 +220,7 @@ int nvm__retire(struct zio_nvm_pool *pool, struct nvm_cursor end, uint64_t next)
     zio_lock_exclusive(&pool->log_lock);
     pool->ring.used -= again.walked;
     pool->generation = pool->super.generation - 1; /* that of the older copy, which is enough */
+    atomic_store(&pool->retired, next);
     zio_unlock_exclusive(&pool->log_lock);
     return result < 0 ? result : nvm__forget_files(pool, end.sequence);
 }

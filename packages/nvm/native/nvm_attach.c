@@ -21,13 +21,11 @@ static int reopen(int descriptor) {
     return (int)zio_syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
 }
 
-static struct zio_nvm_file *find_file(struct zio_nvm_pool *pool, const struct stat *wanted) {
+static struct zio_nvm_file *find_file(struct zio_nvm_pool *pool, uint64_t device,
+                                      uint64_t inode) {
     for (uint32_t slot = 0; slot < pool->file_slots; slot++) {
         struct zio_nvm_file *file = &pool->files[slot];
-        struct stat found;
-        if (file->known && file->descriptor >= 0 &&
-            zio_syscall(SYS_fstat, file->descriptor, &found) == 0 &&
-            found.st_dev == wanted->st_dev && found.st_ino == wanted->st_ino)
+        if (file->known && file->descriptor >= 0 && file->device == device && file->inode == inode)
             return file;
     }
     return NULL;
@@ -61,7 +59,9 @@ static int start_file(struct zio_nvm_file *file, int descriptor, const char *pat
 
 static int attach_locked(struct zio_nvm_pool *pool, int descriptor, const struct stat *wanted,
                          const char *path, uint32_t path_bytes, struct zio_nvm_file **result) {
-    struct zio_nvm_file *file = find_file(pool, wanted);
+    struct zio_nvm_file *file = find_file(pool, wanted->st_dev, wanted->st_ino);
+    if (file && atomic_load(&file->left))
+        return ZIO_ENOTSUP;
     if (file) {
         zio_syscall(SYS_close, descriptor);
     } else {
@@ -76,6 +76,8 @@ static int attach_locked(struct zio_nvm_pool *pool, int descriptor, const struct
             return code == -EOPNOTSUPP ? ZIO_ENOTSUP : code;
         }
     }
+    file->device = wanted->st_dev;
+    file->inode = wanted->st_ino;
     file->known = true;
     file->users++;
     *result = file;
@@ -119,11 +121,28 @@ int zio_nvm_attach(struct zio_nvm_pool *pool, int descriptor, const char *path,
     return 0;
 }
 
+int zio_nvm_find(struct zio_nvm_pool *pool, uint64_t device, uint64_t inode,
+                 struct zio_nvm_file **file) {
+    if (nvm__usable(pool) == ZIO_ENOTSUP)
+        return ZIO_ENOTSUP;
+    uint64_t mask = zio_signals_block();
+    zio_lock_exclusive(&pool->table_lock);
+    struct zio_nvm_file *found = find_file(pool, device, inode);
+    if (found)
+        found->users++;
+    zio_unlock_exclusive(&pool->table_lock);
+    zio_signals_restore(mask);
+    if (!found)
+        return ZIO_ENOENT;
+    *file = found;
+    return 0;
+}
+
 int zio_nvm_detach(struct zio_nvm_file *file) {
     uint64_t mask = zio_signals_block();
     zio_lock_exclusive(&file->pool->table_lock);
-    if (file->users > 0)
-        file->users--;
+    if (file->users > 0 && --file->users == 0 && atomic_load(&file->left))
+        nvm__forget_file(file);
     zio_unlock_exclusive(&file->pool->table_lock);
     zio_signals_restore(mask);
     return 0;

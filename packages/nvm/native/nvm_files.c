@@ -176,6 +176,8 @@ void nvm__forget_file(struct zio_nvm_file *file) {
     }
     file->descriptor = -1;
     file->changing = false;
+    atomic_store(&file->left, false);
+    atomic_store(&file->modified_ns, 0);
     file->entry->state = NVM_FILE_FREE;
     file->known = false;
     file->reserved_from = file->reserved_to = 0;

@@ -31,6 +31,7 @@ void zio_nvm_stats(struct zio_nvm_pool *pool, struct zio_nvm_stats *stats) {
     zio_signals_restore(mask);
     stats->committed = atomic_load(&pool->durable);
     stats->appended_bytes = atomic_load(&pool->appended_bytes);
+    stats->referenced_bytes = atomic_load(&pool->referenced_bytes);
     stats->digested_bytes = atomic_load(&pool->digested_bytes);
     stats->commits = atomic_load(&pool->commits);
     stats->digests = atomic_load(&pool->digests);

@@ -27,7 +27,8 @@ struct nvm_gate {
 
 struct zio_nvm_file {
     struct zio_nvm_pool *pool;
-    struct zio_lock append_lock; /* outermost; the only one under which memory is touched */
+    struct zio_lock position_lock; /* outermost: of descriptors, by those who go by them */
+    struct zio_lock append_lock;   /* these two are the only ones under which memory is touched */
     struct zio_lock lock;        /* orders writes; what is reserved */
     struct zio_lock tree_lock;
     struct zio_view_tree tree; /* what of the file lies in the log: offset in file -> in pool */
@@ -39,6 +40,10 @@ struct zio_nvm_file {
     bool touched;                   /* by the digest that runs */
     bool changing;                  /* the digest is writing to the target; under the file's lock */
     bool known;                     /* it has an entry; under the table's lock */
+    _Atomic bool left;              /* to the kernel, until nobody uses it any more */
+    uint64_t signals;               /* of who changes the target: the mask to restore */
+    uint64_t device, inode;         /* as stat gives them */
+    _Atomic uint64_t modified_ns;   /* when it was last logged to; 0: what the target says */
     unsigned copy;                  /* of the entry, the newest */
     _Atomic uint64_t last_sequence; /* of its newest record */
     uint64_t records, logged_bytes; /* that a scan found */
@@ -69,6 +74,7 @@ struct zio_nvm_pool {
     struct nvm_ring ring;
     uint64_t committed, committed_at;   /* last durable sequence; where in the ring the next lies */
     _Atomic uint64_t durable, appended; /* the same for whoever holds no lock */
+    _Atomic uint64_t retired;           /* everything before it was applied */
     _Atomic int failed;
     _Atomic uint32_t staged;     /* extents with data of writes that are not logged yet */
     struct nvm_superblock super; /* what the newest copy says */
@@ -80,7 +86,7 @@ struct zio_nvm_pool {
     struct zio_slab nodes;
     struct nvm_gate gate;
 
-    _Atomic uint64_t appended_bytes, digested_bytes, commits, digests, waits;
+    _Atomic uint64_t appended_bytes, referenced_bytes, digested_bytes, commits, digests, waits;
 };
 
 #define nvm__at(pool, offset) ((void *)((pool)->pm.base + (offset)))
@@ -172,6 +178,9 @@ int nvm__stage_group(struct zio_nvm_pool *pool, struct nvm_group *group,
 uint32_t nvm__record_crc(const struct zio_nvm_pool *pool, const struct nvm_record *record,
                          const void *inline_data);
 int nvm__commit(struct zio_nvm_pool *pool);
+/* zio_nvm_log; *sequence is that of the next record. */
+ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, const struct zio_storage_piece *pieces,
+                 size_t count, uint64_t *where, uint64_t *sequence);
 
 /* nvm_apply.c */
 int nvm__apply(struct zio_nvm_pool *pool, struct nvm_cursor end, bool accept_changed,

@@ -6,6 +6,8 @@
  * waits for the lock meanwhile finds his records durable too, or commits all that came since. */
 #include "nvm_internal.h"
 
+#include <time.h>
+
 #include <zio/signals.h>
 
 #include "bytes.h"
@@ -114,6 +116,20 @@ static void put_group(struct zio_nvm_file *file, const struct nvm_group *group, 
     }
 }
 
+static void count_references(struct zio_nvm_pool *pool, const struct nvm_group *group) {
+    for (unsigned i = 0; i < group->count; i++)
+        if (group->records[i].kind == NVM_RECORD_DATA && !group->records[i].own)
+            atomic_fetch_add(&pool->referenced_bytes, group->records[i].length);
+}
+
+/* By the clock that the kernel's own times of files go by. */
+static void note_time(struct zio_nvm_file *file) {
+    struct timespec now = {0, 0};
+    zio_syscall(SYS_clock_gettime, CLOCK_REALTIME_COARSE, &now);
+    atomic_store(&file->modified_ns,
+                 (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec);
+}
+
 /* 0, an error, or ZIO_EAGAIN where the ring has no room before the next digest. */
 static int append_group(struct zio_nvm_file *file, int64_t offset, struct nvm_group *group,
                         uint64_t *where) {
@@ -121,8 +137,9 @@ static int append_group(struct zio_nvm_file *file, int64_t offset, struct nvm_gr
     uint64_t mask = zio_signals_block();
     zio_lock_exclusive(&file->lock);
     uint64_t at = offset < 0 ? atomic_load(&file->bytes) : (uint64_t)offset;
-    int result =
-        group->bytes > (uint64_t)INT64_MAX - at ? -EFBIG : nvm__reserve(file, at, group->bytes);
+    int result = atomic_load(&file->left)                     ? ZIO_ENOTSUP
+                 : group->bytes > (uint64_t)INT64_MAX - at ? -EFBIG
+                                                           : nvm__reserve(file, at, group->bytes);
     if (result == 0) {
         zio_lock_exclusive(&pool->log_lock);
         zio_lock_exclusive(&file->tree_lock);
@@ -134,6 +151,8 @@ static int append_group(struct zio_nvm_file *file, int64_t offset, struct nvm_gr
                 atomic_store(&file->bytes, at + group->bytes);
             atomic_store(&pool->appended, pool->ring.next - 1);
             atomic_fetch_add(&pool->appended_bytes, group->bytes);
+            count_references(pool, group);
+            note_time(file);
         }
         zio_unlock_exclusive(&file->tree_lock);
         zio_unlock_exclusive(&pool->log_lock);
@@ -166,8 +185,8 @@ static int append_staged(struct zio_nvm_file *file, int64_t offset, struct nvm_g
     return result;
 }
 
-ssize_t zio_nvm_log(struct zio_nvm_file *file, int64_t offset,
-                    const struct zio_storage_piece *pieces, size_t count, uint64_t *where) {
+ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, const struct zio_storage_piece *pieces,
+                 size_t count, uint64_t *where, uint64_t *sequence) {
     struct zio_nvm_pool *pool = file->pool;
     int usable = nvm__usable(pool);
     if (usable < 0)
@@ -200,9 +219,15 @@ ssize_t zio_nvm_log(struct zio_nvm_file *file, int64_t offset,
         zio_unlock_exclusive(&file->append_lock);
         zio_signals_restore(mask);
     }
-    if (where)
-        *where = at;
+    *where = at;
+    *sequence = written > 0 ? atomic_load(&file->last_sequence) + 1 : 0;
     return written > 0 ? (ssize_t)written : result;
+}
+
+ssize_t zio_nvm_log(struct zio_nvm_file *file, int64_t offset,
+                    const struct zio_storage_piece *pieces, size_t count, uint64_t *where) {
+    uint64_t ignored, sequence;
+    return nvm__log(file, offset, pieces, count, where ? where : &ignored, &sequence);
 }
 
 static void flush_ring(struct zio_nvm_pool *pool, struct zio_pm_batch *batch, uint64_t from,

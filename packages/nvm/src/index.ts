@@ -6,4 +6,5 @@ export type { FileReport, FlushMethod, Medium, PoolStats, Recovery } from "./nat
 export { type CreateOptions, createPool, type OpenOptions, Pool } from "./pool.js";
 export { PoolError, type PoolProblemKind } from "./pool-error.js";
 export { type LogRange, PoolLog } from "./pool-log.js";
+export { providerPath } from "./provider-path.js";
 export { abiVersion, packageVersion } from "./version.js";

@@ -128,12 +128,22 @@ int zio_nvm_attach(struct zio_nvm_pool *pool, int descriptor, const char *path,
 /* What is logged stays logged. The last detach gives the file's place back after a digest. */
 int zio_nvm_detach(struct zio_nvm_file *file);
 uint64_t zio_nvm_file_bytes(struct zio_nvm_file *file);
+/* The file with this identity (st_dev, st_ino), with a use counted: 0 or ZIO_ENOENT. */
+int zio_nvm_find(struct zio_nvm_pool *pool, uint64_t device, uint64_t inode,
+                 struct zio_nvm_file **file);
 
 /* Writes the pieces at `offset` (-1: at the end); *where, which may be NULL, is told the offset.
  * Complete in the sense of a dead process on return; durable after sync. May wait for a digest.
  * Returns what was written: less than asked, or an error, as write would. */
 ssize_t zio_nvm_log(struct zio_nvm_file *file, int64_t offset,
                     const struct zio_storage_piece *pieces, size_t count, uint64_t *where);
+/* The same at a place of storage.h: a descriptor's position is read and set in the same step. What
+ * lies before *sequence is free of the log once zio_nvm_retired has reached it. */
+ssize_t zio_nvm_log_at(struct zio_nvm_file *file, struct zio_storage_place place,
+                       const struct zio_storage_piece *pieces, size_t count, uint64_t *sequence);
+ssize_t zio_nvm_read_at(struct zio_nvm_file *file, struct zio_storage_place place,
+                        const struct iovec *pieces, size_t count);
+uint64_t zio_nvm_retired(struct zio_nvm_pool *pool);
 /* Log and file merged, as preadv. */
 ssize_t zio_nvm_read(struct zio_nvm_file *file, int64_t offset, const struct iovec *pieces,
                      size_t count);
@@ -143,11 +153,19 @@ int zio_nvm_sync(struct zio_nvm_pool *pool);
 /* Commits, applies the log to its files, syncs them, and gives the space back. */
 int zio_nvm_digest(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem);
 
+/* As status, settle, begin_change, end_change and leave of storage.h. */
+int zio_nvm_status(struct zio_nvm_file *file, struct zio_storage_status *status);
+int zio_nvm_settle(struct zio_nvm_file *file);
+int zio_nvm_begin_change(struct zio_nvm_file *file);
+int zio_nvm_end_change(struct zio_nvm_file *file, const char *path);
+int zio_nvm_leave(struct zio_nvm_file *file);
+
 struct zio_nvm_stats {
   uint64_t bytes, data_bytes, data_free, ring_bytes, ring_used;
   uint64_t data_offset, ring_offset;
   uint64_t sequence, committed;        /* of the last record, and of the last durable one */
   uint64_t appended_bytes, digested_bytes;
+  uint64_t referenced_bytes;           /* of those appended, by reference to extents */
   uint64_t commits, digests, waits;    /* waits: writes that had to wait for a digest */
   uint32_t files, file_slots;
   uint32_t version, flags;
