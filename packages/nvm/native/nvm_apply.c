@@ -3,6 +3,9 @@
  * short is done again from the old tail, with the same result. */
 #include "nvm_internal.h"
 
+#include <sys/stat.h>
+#include <time.h>
+
 #include <zio/signals.h>
 
 #include "bytes.h"
@@ -17,6 +20,10 @@ struct gather {
     struct iovec pieces[GATHER];
 };
 
+static int target_of(const struct gather *gather) {
+    return atomic_load(&gather->file->target.number);
+}
+
 static int write_gathered(struct gather *gather) {
     struct iovec *piece = gather->pieces, *end = piece + gather->count;
     uint64_t offset = gather->offset;
@@ -24,13 +31,13 @@ static int write_gathered(struct gather *gather) {
     if (gather->count > 0)
         observer = gather->file->pool->pm.observer;
     for (struct iovec *each = piece; observer && each < end; each++) {
-        observer->file_write(observer->context, gather->file->descriptor, offset, each->iov_base,
+        observer->file_write(observer->context, target_of(gather), offset, each->iov_base,
                              each->iov_len);
         offset += each->iov_len;
     }
     offset = gather->offset;
     while (piece < end) {
-        long done = zio_syscall(SYS_pwritev, gather->file->descriptor, piece, end - piece, offset,
+        long done = zio_syscall(SYS_pwritev, target_of(gather), piece, end - piece, offset,
                                 offset >> 32);
         if (done == -EINTR)
             continue;
@@ -67,182 +74,217 @@ static int gather_record(struct gather *gather, struct zio_nvm_file *file,
     return 0;
 }
 
-static struct nvm_cursor from_tail(const struct zio_nvm_pool *pool) {
-    struct nvm_cursor cursor = {.at = pool->super.tail, .sequence = pool->super.tail_sequence};
+/* Under the digest lock: nobody else moves it but a repair, and that no further than the superblock. */
+static struct nvm_cursor from_tail(struct zio_nvm_pool *pool) {
+    uint64_t mask = nvm__enter_state(pool);
+    struct nvm_cursor cursor = {.at = pool->shared->retired_at,
+                                .sequence = atomic_load(&pool->shared->retired)};
+    nvm__leave_state(pool, mask);
     return cursor;
 }
 
-/* The next record of data before `end`: 1, 0 at the end, or -EIO. */
-static int next_data(const struct zio_nvm_pool *pool, struct nvm_cursor *cursor, uint64_t end,
-                     const struct nvm_record **record) {
-    while (cursor->sequence < end) {
-        if (!nvm__next_record(pool, cursor, record))
-            return -EIO;
-        if ((*record)->kind == NVM_RECORD_DATA || (*record)->kind == NVM_RECORD_INLINE)
-            return 1;
+static int begin_file(struct zio_nvm_file *file, bool accept_changed,
+                      struct zio_nvm_problem *problem) {
+    int result = nvm__open_target(file, problem);
+    if (result == ZIO_ENOENT && accept_changed) { /* a file that is to be forgotten */
+        file->touched = false;
+        return 0;
     }
-    return 0;
+    return result < 0 ? result : nvm__check_target(file, accept_changed, problem);
 }
 
-/* Opens and checks the files that have records; a file that is to be forgotten stays untouched. */
-static int begin_files(struct zio_nvm_pool *pool, uint64_t end, bool accept_changed,
-                       struct zio_nvm_problem *problem) {
-    struct nvm_cursor cursor = from_tail(pool);
-    const struct nvm_record *record;
-    int result;
-    while ((result = next_data(pool, &cursor, end, &record)) > 0)
-        pool->files[record->slot].touched = true;
-    for (uint32_t slot = 0; slot < pool->file_slots && result == 0; slot++) {
-        struct zio_nvm_file *file = &pool->files[slot];
-        if (!file->touched)
-            continue;
-        result = nvm__open_target(file, problem);
-        if (result == ZIO_ENOENT && accept_changed) {
-            file->touched = false;
-            result = 0;
-            continue;
-        }
-        if (result == 0) {
-            zio_lock_exclusive(&file->lock);
-            result = nvm__check_target(file, accept_changed, problem);
-            zio_unlock_exclusive(&file->lock);
-        }
-    }
-    if (result == -EIO && problem && problem->kind == ZIO_NVM_NONE)
-        nvm__problem(problem, ZIO_NVM_RECORD_DAMAGED, -EIO, pool->ring_offset + cursor.at, NULL);
+/* The flag is set last and cleared first: where it is set the entry says so too. */
+static int mark_file(struct zio_nvm_file *file) {
+    nvm__fetch_entry(file);
+    file->entry->state = NVM_FILE_CHANGING;
+    int result = nvm__write_entry(file);
+    file->shared->digesting = 1;
     return result;
+}
+
+/* Opens and checks the files that have records, all of them before one is marked. */
+static int begin_files(struct zio_nvm_pool *pool, struct nvm_cursor from, uint64_t end,
+                       bool accept_changed, struct zio_nvm_problem *problem) {
+    const struct nvm_record *record;
+    struct nvm_cursor cursor = from;
+    int result;
+    for (uint32_t slot = 0; slot < pool->file_slots; slot++)
+        pool->files[slot].touched = false;
+    while ((result = nvm__next_data(pool, &cursor, end, &record)) > 0)
+        pool->files[record->slot].touched = true;
+    if (result < 0)
+        return nvm__problem(problem, ZIO_NVM_RECORD_DAMAGED, result, pool->ring_offset + cursor.at,
+                            NULL);
+    for (int pass = 0; pass < 2; pass++)
+        for (uint32_t slot = 0; slot < pool->file_slots && result == 0; slot++) {
+            struct zio_nvm_file *file = &pool->files[slot];
+            if (!file->touched)
+                continue;
+            uint64_t mask = nvm__enter_state(pool);
+            result = pass == 0 ? begin_file(file, accept_changed, problem) : mark_file(file);
+            nvm__leave_state(pool, mask);
+        }
+    return result;
+}
+
+/* The target gets the time of the last write, not that of the digest. */
+static void set_time(struct zio_nvm_file *file) {
+    uint64_t modified = atomic_load(&file->shared->modified_ns);
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+                                {.tv_sec = (time_t)(modified / UINT64_C(1000000000)),
+                                 .tv_nsec = (long)(modified % UINT64_C(1000000000))}};
+    if (modified != 0)
+        zio_syscall(SYS_utimensat, atomic_load(&file->target.number), NULL, times, 0);
 }
 
 static int sync_file(struct zio_nvm_file *file) {
     const struct zio_nvm_observer *observer = file->pool->pm.observer;
-    long result = zio_syscall(SYS_fsync, file->descriptor);
+    int fd = atomic_load(&file->target.number);
+    set_time(file);
+    long result = zio_syscall(SYS_fsync, fd);
     if (result < 0)
         return (int)result;
     if (observer)
-        observer->file_sync(observer->context, file->descriptor);
+        observer->file_sync(observer->context, fd);
+    uint64_t mask = nvm__enter_state(file->pool);
+    nvm__fetch_entry(file);
     result = nvm__note_target(file);
     file->entry->state = NVM_FILE_USED;
-    file->changing = false;
-    return result < 0 ? (int)result : nvm__write_entry(file);
+    file->shared->digesting = 0;
+    if (result == 0)
+        result = nvm__write_entry(file);
+    nvm__leave_state(file->pool, mask);
+    return (int)result;
 }
 
-static int write_files(struct zio_nvm_pool *pool, uint64_t end) {
+static int write_files(struct zio_nvm_pool *pool, struct nvm_cursor cursor, uint64_t end) {
     struct gather gather;
     gather.count = 0;
     gather.bytes = 0;
-    struct nvm_cursor cursor = from_tail(pool);
     const struct nvm_record *record;
-    int result = 0;
-    for (uint32_t slot = 0; slot < pool->file_slots && result == 0; slot++)
-        if (pool->files[slot].touched) {
-            zio_lock_exclusive(&pool->files[slot].lock);
-            pool->files[slot].entry->state = NVM_FILE_CHANGING;
-            pool->files[slot].changing = true;
-            result = nvm__write_entry(&pool->files[slot]);
-            zio_unlock_exclusive(&pool->files[slot].lock);
-        }
-    while (result == 0 && (result = next_data(pool, &cursor, end, &record)) > 0) {
+    int result;
+    while ((result = nvm__next_data(pool, &cursor, end, &record)) > 0) {
         struct zio_nvm_file *file = &pool->files[record->slot];
         result = file->touched ? gather_record(&gather, file, record) : 0;
-        if (result == 0)
-            atomic_fetch_add(&pool->digested_bytes, record->length);
+        if (result < 0)
+            return result;
+        atomic_fetch_add(&pool->shared->digested_bytes, record->length);
     }
     return result == 0 ? write_gathered(&gather) : result;
 }
 
 int nvm__apply(struct zio_nvm_pool *pool, struct nvm_cursor end, bool accept_changed,
                struct zio_nvm_problem *problem) {
-    for (uint32_t slot = 0; slot < pool->file_slots; slot++)
-        pool->files[slot].touched = false;
-    int result = begin_files(pool, end.sequence, accept_changed, problem);
+    struct nvm_cursor from = from_tail(pool);
+    int result = begin_files(pool, from, end.sequence, accept_changed, problem);
     if (result < 0)
         return result;
-    result = write_files(pool, end.sequence);
+    result = write_files(pool, from, end.sequence);
     for (uint32_t slot = 0; slot < pool->file_slots && result == 0; slot++)
-        if (pool->files[slot].touched) {
-            zio_lock_exclusive(&pool->files[slot].lock);
+        if (pool->files[slot].touched)
             result = sync_file(&pool->files[slot]);
-            zio_unlock_exclusive(&pool->files[slot].lock);
-        }
     return result < 0 ? nvm__system(problem, result, "digest", NULL) : 0;
 }
 
-/* Takes a record's pieces out of the index, less what newer records lie over. */
-static int leave_index(struct zio_nvm_file *file, const struct nvm_record *record) {
-    uint64_t at = record->offset, end = record->offset + record->length;
-    struct zio_view view;
+/* The files that nobody uses and of which nothing is left in the log; and what this process has of
+ * files that are gone. */
+int nvm__forget_files(struct zio_nvm_pool *pool) {
     int result = 0;
-    zio_lock_exclusive(&file->tree_lock);
-    while (result == 0 && at < end && zio_view_tree_next(&file->tree, at, &view) &&
-           view.start < end) {
-        if (view.offset >= record->data && view.offset < record->data + record->length)
-            result = zio_view_tree_carve(&file->tree, view.start, view.length);
-        at = view.start + view.length;
+    nvm__clear_dead(pool);
+    uint64_t mask = zio_signals_block();
+    zio_lock_exclusive(&pool->table_lock);
+    uint64_t inner = nvm__enter_state(pool);
+    for (uint32_t slot = 0; slot < pool->file_slots && result == 0; slot++) {
+        struct zio_nvm_file *file = &pool->files[slot];
+        struct nvm_shared_file *shared = file->shared;
+        if (file->users > 0)
+            continue;
+        if (atomic_load(&shared->known) && !nvm__is_used(shared) &&
+            atomic_load(&shared->last_sequence) < atomic_load(&pool->shared->retired))
+            result = nvm__forget_file(file);
+        if (!atomic_load(&shared->known) || file->use != shared->use)
+            nvm__drop(&file->target);
     }
-    zio_unlock_exclusive(&file->tree_lock);
+    nvm__leave_state(pool, inner);
+    zio_unlock_exclusive(&pool->table_lock);
+    zio_signals_restore(mask);
     return result;
 }
 
-/* The files that nobody has open and of which nothing is left in the log. */
-int nvm__forget_files(struct zio_nvm_pool *pool, uint64_t end) {
-    int result = 0;
-    zio_lock_exclusive(&pool->table_lock);
-    for (uint32_t slot = 0; slot < pool->file_slots && result == 0; slot++) {
-        struct zio_nvm_file *file = &pool->files[slot];
-        if (!file->known || file->users > 0 || file->last_sequence >= end)
-            continue;
-        nvm__forget_file(file);
-        result = nvm__write_entry(file);
+enum { RETIRE_AT_ONCE = 4096 };
+
+/* Frees some of what lies between the tail and what is retired; whether there is more. */
+static bool free_some(struct zio_nvm_pool *pool) {
+    struct nvm_shared *state = pool->shared;
+    uint64_t end = atomic_load(&state->retired);
+    struct nvm_cursor cursor = {.at = state->tail, .sequence = state->tail_sequence};
+    const struct nvm_record *record;
+    for (int i = 0; i < RETIRE_AT_ONCE && cursor.sequence < end; i++) {
+        if (!nvm__next_record(pool, &cursor, &record)) {
+            cursor.sequence = end; /* jumped over */
+            cursor.at = state->retired_at;
+            break;
+        }
+        if (record->kind == NVM_RECORD_DATA)
+            nvm__leave_blocks(pool, record->data, record->length);
     }
-    zio_unlock_exclusive(&pool->table_lock);
-    return result;
+    state->tail = cursor.at;
+    state->tail_sequence = cursor.sequence;
+    state->ring.used -= cursor.walked;
+    return cursor.sequence < end;
 }
 
 /* Under the digest lock, after the files up to `end` were synced: gives everything before it back.
- * With `next` the sequence numbers jump there, past whatever may still lie in the ring. */
+ * With `next` the sequence numbers jump there, past whatever may still lie in the ring. Readers
+ * learn of it before anything is used again. */
 int nvm__retire(struct zio_nvm_pool *pool, struct nvm_cursor end, uint64_t next) {
-    struct nvm_cursor cursor = from_tail(pool);
-    const struct nvm_record *record;
+    struct nvm_shared *state = pool->shared;
     pool->super.tail = end.at;
     pool->super.tail_sequence = next;
     int result = nvm__write_super(pool);
     if (result < 0)
         return result;
-    struct nvm_cursor again = cursor;
-    while (result == 0 && (result = next_data(pool, &cursor, end.sequence, &record)) > 0)
-        result = leave_index(&pool->files[record->slot], record);
-    if (result < 0)
-        return result;
-    nvm__wait_for_readers(pool);
-    while ((result = next_data(pool, &again, end.sequence, &record)) > 0)
-        if (record->kind == NVM_RECORD_DATA)
-            nvm__leave_blocks(pool, record->data, record->length);
-    zio_lock_exclusive(&pool->log_lock);
-    pool->ring.used -= again.walked;
-    pool->generation = pool->super.generation - 1; /* that of the older copy, which is enough */
-    atomic_store(&pool->retired, next);
-    zio_unlock_exclusive(&pool->log_lock);
-    return result < 0 ? result : nvm__forget_files(pool, end.sequence);
+    for (bool more = true, first = true; more; first = false) {
+        uint64_t mask = nvm__enter_state(pool);
+        if (first && atomic_load(&state->retired) < end.sequence) {
+            state->retired_at = end.at;
+            state->generation = pool->super.generation - 1;
+            atomic_store(&state->retired, end.sequence);
+        }
+        more = free_some(pool);
+        nvm__leave_state(pool, mask);
+    }
+    return nvm__forget_files(pool);
 }
 
-static int digest_locked(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
-    int result = nvm__commit(pool);
+/* A digest that a dead process had begun is begun anew: the same records, and what came since. */
+int nvm__digest_locked(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
+    struct nvm_shared *state = pool->shared;
+    unsigned damaged;
+    int result = atomic_load(&state->failed);
+    if (result == 0)
+        result = nvm__commit(pool);
+    if (result == 0)
+        result = nvm__newest_super(pool, &pool->super, &pool->super_copy, &damaged);
     if (result < 0)
         return nvm__system(problem, result, "msync", NULL);
-    zio_lock_exclusive(&pool->commit_lock);
-    struct nvm_cursor end = {.at = pool->committed_at, .sequence = pool->committed + 1};
-    zio_unlock_exclusive(&pool->commit_lock);
-    if (end.sequence == pool->super.tail_sequence)
-        return nvm__forget_files(pool, end.sequence);
+    uint64_t mask = nvm__enter_state(pool);
+    struct nvm_cursor end = {.at = state->committed_at, .sequence = state->committed + 1};
+    bool nothing = end.sequence <= atomic_load(&state->retired);
+    while (nothing && free_some(pool)) /* of a digest that did not end */
+        ;
+    nvm__leave_state(pool, mask);
+    if (nothing)
+        return nvm__forget_files(pool);
     result = nvm__apply(pool, end, false, problem);
     if (result < 0)
         return result;
     result = nvm__retire(pool, end, end.sequence);
     if (result < 0) {
-        atomic_store(&pool->failed, result);
+        atomic_store(&state->failed, result);
         return nvm__system(problem, result, "digest", NULL);
     }
-    atomic_fetch_add(&pool->digests, 1);
+    atomic_fetch_add(&state->digests, 1);
     return 0;
 }
 
@@ -252,9 +294,9 @@ int zio_nvm_digest(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
     if (usable < 0 || pool->read_only)
         return nvm__system(problem, usable < 0 ? usable : ZIO_EINVAL, "digest", NULL);
     uint64_t mask = zio_signals_block();
-    zio_lock_exclusive(&pool->digest_lock);
-    int result = digest_locked(pool, problem);
-    zio_unlock_exclusive(&pool->digest_lock);
+    nvm__lock(pool, &pool->shared->digest_lock);
+    int result = nvm__digest_locked(pool, problem);
+    nvm__unlock(&pool->shared->digest_lock);
     zio_signals_restore(mask);
     return result;
 }

@@ -1,4 +1,5 @@
-/* Putting files under the log and taking them out. */
+/* Putting files under the log and taking them out. A file is in use by members, which is shared, and
+ * within a member by those who attached it. */
 #include "nvm_internal.h"
 
 #include <fcntl.h>
@@ -8,78 +9,98 @@
 
 #include "bytes.h"
 
-/* A descriptor of the pool's own for the same file, which reads and writes. */
-static int reopen(int descriptor) {
-    char path[32] = "/proc/self/fd/";
-    char digits[12];
-    int count = 0, at = 14;
-    for (int rest = descriptor; count == 0 || rest > 0; rest /= 10)
-        digits[count++] = (char)('0' + rest % 10);
-    while (count > 0)
-        path[at++] = digits[--count];
-    path[at] = 0;
-    return (int)zio_syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
-}
-
 static struct zio_nvm_file *find_file(struct zio_nvm_pool *pool, uint64_t device,
                                       uint64_t inode) {
     for (uint32_t slot = 0; slot < pool->file_slots; slot++) {
-        struct zio_nvm_file *file = &pool->files[slot];
-        if (file->known && file->descriptor >= 0 && file->device == device && file->inode == inode)
-            return file;
+        const struct nvm_shared_file *shared = pool->files[slot].shared;
+        if (atomic_load(&shared->known) && shared->device == device && shared->inode == inode)
+            return &pool->files[slot];
     }
     return NULL;
 }
 
 static struct zio_nvm_file *free_slot(struct zio_nvm_pool *pool) {
     for (uint32_t slot = 0; slot < pool->file_slots; slot++)
-        if (!pool->files[slot].known)
+        if (!atomic_load(&pool->files[slot].shared->known) && pool->files[slot].users == 0)
             return &pool->files[slot];
     return NULL;
 }
 
-static int start_file(struct zio_nvm_file *file, int descriptor, const char *path,
-                      uint32_t path_bytes) {
-    file->descriptor = descriptor;
-    int result = nvm__note_target(file);
-    if (result < 0)
-        return result;
-    atomic_store(&file->bytes, file->entry->bytes);
-    file->entry->use++;
-    file->entry->path_bytes = path_bytes;
-    zio__zero_bytes(file->entry->path, sizeof file->entry->path);
-    zio__copy_bytes(file->entry->path, path, path_bytes);
-    file->entry->state = NVM_FILE_USED;
-    zio_lock_exclusive(&file->lock);
-    /* Where space cannot be reserved, writes could not be promised. */
-    result = nvm__reserve(file, file->entry->bytes, 1);
-    zio_unlock_exclusive(&file->lock);
+/* Takes over *fd: the target of the file from now on. */
+static int take_target(struct zio_nvm_file *file, long *fd) {
+    nvm__drop(&file->target);
+    int result = nvm__keep(&file->target, *fd);
+    *fd = -1;
+    file->use = file->shared->use;
     return result;
 }
 
-static int attach_locked(struct zio_nvm_pool *pool, int descriptor, const struct stat *wanted,
+static int start_file(struct zio_nvm_file *file, long *fd, const char *path, uint32_t path_bytes) {
+    struct nvm_shared_file *shared = file->shared;
+    nvm__fetch_entry(file);
+    shared->use = file->entry->use + 1;
+    int result = take_target(file, fd);
+    if (result == 0)
+        result = nvm__note_target(file);
+    if (result < 0)
+        return result;
+    struct nvm_file_entry *entry = file->entry;
+    atomic_store(&shared->bytes, entry->bytes);
+    atomic_store(&shared->modified_ns, 0);
+    atomic_store(&shared->last_sequence, 0);
+    atomic_store(&shared->left, 0);
+    shared->reserved_from = shared->reserved_to = 0;
+    shared->digesting = shared->altering = 0;
+    entry->use = shared->use;
+    entry->path_bytes = path_bytes;
+    zio__zero_bytes(entry->path, sizeof entry->path);
+    zio__copy_bytes(entry->path, path, path_bytes);
+    entry->state = NVM_FILE_USED;
+    result = nvm__write_entry(file);
+    /* Where space cannot be reserved, writes could not be promised. */
+    if (result == 0)
+        result = nvm__reserve(file, atomic_load(&shared->bytes), 1);
+    return result;
+}
+
+/* Under the table's lock; the member is counted already. */
+static void use_file(struct zio_nvm_file *file) {
+    struct zio_nvm_pool *pool = file->pool;
+    if (file->users++ > 0)
+        return;
+    /* The trees lack what it has in the log. */
+    zio_lock_exclusive(&pool->index_lock);
+    pool->index.valid = false;
+    zio_unlock_exclusive(&pool->index_lock);
+}
+
+/* Under the state lock. *fd is -1 where it was taken over. */
+static int attach_locked(struct zio_nvm_pool *pool, long *fd, const struct stat *wanted,
                          const char *path, uint32_t path_bytes, struct zio_nvm_file **result) {
-    struct zio_nvm_file *file = find_file(pool, wanted->st_dev, wanted->st_ino);
-    if (file && atomic_load(&file->left))
-        return ZIO_ENOTSUP;
-    if (file) {
-        zio_syscall(SYS_close, descriptor);
-    } else {
-        file = free_slot(pool);
-        if (!file)
-            return -ENFILE;
-        int code = start_file(file, descriptor, path, path_bytes);
-        if (code < 0) {
-            file->descriptor = -1; /* the caller's still */
-            nvm__forget_file(file);
-            nvm__write_entry(file);
-            return code == -EOPNOTSUPP ? ZIO_ENOTSUP : code;
-        }
+    struct zio_nvm_file *file =
+        find_file(pool, nvm__device_of_stat(wanted->st_dev), wanted->st_ino);
+    if (file && atomic_load(&file->shared->left)) {
+        if (nvm__is_used(file->shared))
+            return ZIO_ENOTSUP;
+        nvm__forget_file(file); /* by those who died */
+        file = NULL;
     }
-    file->device = wanted->st_dev;
-    file->inode = wanted->st_ino;
-    file->known = true;
-    file->users++;
+    if (file) {
+        if (file->use != file->shared->use || !nvm__is_kept(&file->target))
+            take_target(file, fd);
+        *result = file;
+        return 0;
+    }
+    file = free_slot(pool);
+    if (!file)
+        return -ENFILE;
+    int code = start_file(file, fd, path, path_bytes);
+    if (code < 0) {
+        nvm__forget_file(file);
+        nvm__drop(&file->target);
+        return code == -EOPNOTSUPP ? ZIO_ENOTSUP : code;
+    }
+    atomic_store(&file->shared->known, 1);
     *result = file;
     return 0;
 }
@@ -101,35 +122,45 @@ int zio_nvm_attach(struct zio_nvm_pool *pool, int descriptor, const char *path,
         result = ZIO_ENOTSUP;
     if (result < 0)
         return nvm__system(problem, (int)result, "fstat", path);
-    int own = reopen(descriptor);
+    long own = nvm__reopen(descriptor);
     if (own < 0)
-        return nvm__system(problem, own, "open", path);
+        return nvm__system(problem, (int)own, "open", path);
     for (int attempt = 0; attempt < 2; attempt++) {
         uint64_t mask = zio_signals_block();
         zio_lock_exclusive(&pool->table_lock);
-        result = attach_locked(pool, own, &wanted, path, path_bytes, file);
+        uint64_t inner = nvm__enter_state(pool);
+        result = attach_locked(pool, &own, &wanted, path, path_bytes, file);
+        if (result == 0)
+            (*file)->shared->users[pool->slot / 64] |= UINT64_C(1) << pool->slot % 64;
+        nvm__leave_state(pool, inner);
+        if (result == 0)
+            use_file(*file);
         zio_unlock_exclusive(&pool->table_lock);
         zio_signals_restore(mask);
         /* Places of files that nobody has open come free by a digest. */
         if (result != -ENFILE || attempt == 1 || zio_nvm_digest(pool, NULL) < 0)
             break;
     }
-    if (result < 0) {
+    if (own >= 0)
         zio_syscall(SYS_close, own);
-        return nvm__system(problem, (int)result, "attach", path);
-    }
-    return 0;
+    return result < 0 ? nvm__system(problem, (int)result, "attach", path) : 0;
 }
 
 int zio_nvm_find(struct zio_nvm_pool *pool, uint64_t device, uint64_t inode,
                  struct zio_nvm_file **file) {
-    if (nvm__usable(pool) == ZIO_ENOTSUP)
+    if (nvm__usable(pool) == ZIO_ENOTSUP || pool->read_only)
         return ZIO_ENOTSUP;
     uint64_t mask = zio_signals_block();
     zio_lock_exclusive(&pool->table_lock);
-    struct zio_nvm_file *found = find_file(pool, device, inode);
+    uint64_t inner = nvm__enter_state(pool);
+    struct zio_nvm_file *found = find_file(pool, nvm__device_of_stat(device), inode);
+    if (found && atomic_load(&found->shared->left) && !nvm__is_used(found->shared))
+        found = NULL;
     if (found)
-        found->users++;
+        found->shared->users[pool->slot / 64] |= UINT64_C(1) << pool->slot % 64;
+    nvm__leave_state(pool, inner);
+    if (found)
+        use_file(found);
     zio_unlock_exclusive(&pool->table_lock);
     zio_signals_restore(mask);
     if (!found)
@@ -138,12 +169,27 @@ int zio_nvm_find(struct zio_nvm_pool *pool, uint64_t device, uint64_t inode,
     return 0;
 }
 
+/* The last use of a file that was left makes it one that can be attached again. */
 int zio_nvm_detach(struct zio_nvm_file *file) {
+    struct zio_nvm_pool *pool = file->pool;
+    struct nvm_shared_file *shared = file->shared;
+    if (nvm__usable(pool) == ZIO_ENOTSUP)
+        return ZIO_ENOTSUP;
+    int result = 0;
     uint64_t mask = zio_signals_block();
-    zio_lock_exclusive(&file->pool->table_lock);
-    if (file->users > 0 && --file->users == 0 && atomic_load(&file->left))
-        nvm__forget_file(file);
-    zio_unlock_exclusive(&file->pool->table_lock);
+    zio_lock_exclusive(&pool->table_lock);
+    if (file->users > 0 && --file->users == 0) {
+        uint64_t inner = nvm__enter_state(pool);
+        shared->users[pool->slot / 64] &= ~(UINT64_C(1) << pool->slot % 64);
+        bool used = nvm__is_used(shared);
+        if (atomic_load(&shared->left) && !used)
+            result = nvm__forget_file(file);
+        if (!atomic_load(&shared->known) ||
+            (used && atomic_load(&shared->last_sequence) < atomic_load(&pool->shared->retired)))
+            nvm__drop(&file->target);
+        nvm__leave_state(pool, inner);
+    }
+    zio_unlock_exclusive(&pool->table_lock);
     zio_signals_restore(mask);
-    return 0;
+    return result;
 }

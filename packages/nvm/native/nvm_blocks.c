@@ -1,20 +1,41 @@
-/* The allocator of extents. Each block of 4 KiB has a count of uses: one for who holds the extent,
- * one for each record of the log that touches it; at 0 it is free. So a small piece that a record
- * refers to does not pin the rest of a large extent. All of it is volatile: what the log refers to
- * is found by scanning the log, and nobody else holds anything when a pool is opened. */
+/* The allocator of extents. Each block of 4 KiB has a count of the records of the log that touch it,
+ * and an owner: the member that has allocated it and not released it yet. With neither it is free.
+ * So a small piece that a record refers to does not pin the rest of a large extent, and what a dead
+ * member held comes back. All of it is volatile, behind the data: what the log refers to is found
+ * from the log, and owners end with the members. */
 #include "nvm_internal.h"
 
 #include <zio/signals.h>
 
 #include "bytes.h"
 
+uint64_t nvm__count_blocks(uint64_t data_bytes) {
+    uint64_t blocks = data_bytes / (NVM_PAGE + NVM_COUNT_BYTES);
+    while (blocks > 0 && blocks * (NVM_PAGE + NVM_COUNT_BYTES) + 8 > data_bytes)
+        blocks--;
+    return blocks;
+}
+
 int nvm__init_blocks(struct zio_nvm_pool *pool) {
-    pool->blocks = (pool->bytes - pool->data_offset) / NVM_PAGE;
-    pool->blocks_free = pool->blocks;
-    pool->block_hint = 0;
-    pool->block_uses = zio_pages_alloc(pool->blocks * sizeof *pool->block_uses);
+    pool->blocks = nvm__count_blocks(pool->bytes - pool->data_offset);
+    size_t bytes = pool->blocks * NVM_COUNT_BYTES;
+    void *counts = nvm__at(pool, pool->data_offset + pool->blocks * NVM_PAGE);
+    if (pool->read_only)
+        counts = zio_pages_alloc(bytes);
+    pool->block_uses = counts;
+    pool->block_owners = (uint16_t *)(pool->block_uses + pool->blocks);
     pool->extent_blocks = zio_pages_alloc(pool->blocks * sizeof *pool->extent_blocks);
-    return pool->block_uses && pool->extent_blocks ? 0 : ZIO_ENOMEM;
+    return counts && pool->extent_blocks ? 0 : ZIO_ENOMEM;
+}
+
+void nvm__clear_counts(struct zio_nvm_pool *pool) {
+    zio__zero_bytes(pool->block_uses, pool->blocks * NVM_COUNT_BYTES);
+    pool->shared->blocks_free = pool->blocks;
+    pool->shared->block_hint = 0;
+}
+
+static bool is_free(const struct zio_nvm_pool *pool, uint64_t block) {
+    return pool->block_uses[block] == 0 && pool->block_owners[block] == 0;
 }
 
 /* The first of `wanted` free blocks in a row in [from, to), or UINT64_MAX. */
@@ -22,11 +43,30 @@ static uint64_t find_free(const struct zio_nvm_pool *pool, uint64_t from, uint64
                           uint64_t wanted) {
     uint64_t found = 0;
     for (uint64_t block = from; block < to; block++) {
-        found = pool->block_uses[block] == 0 ? found + 1 : 0;
+        found = is_free(pool, block) ? found + 1 : 0;
         if (found == wanted)
             return block + 1 - wanted;
     }
     return UINT64_MAX;
+}
+
+static uint64_t take_blocks(struct zio_nvm_pool *pool, uint64_t wanted) {
+    struct nvm_shared *shared = pool->shared;
+    uint64_t first = UINT64_MAX;
+    if (wanted <= shared->blocks_free) {
+        first = find_free(pool, shared->block_hint, pool->blocks, wanted);
+        if (first == UINT64_MAX)
+            first = find_free(pool, 0, pool->blocks, wanted);
+    }
+    if (first == UINT64_MAX)
+        return first;
+    atomic_store(&nvm__self(pool)->owns, 1);
+    for (uint64_t block = first; block < first + wanted; block++)
+        pool->block_owners[block] = (uint16_t)(pool->slot + 1);
+    pool->extent_blocks[first] = (uint32_t)wanted;
+    shared->blocks_free -= wanted;
+    shared->block_hint = first + wanted;
+    return first;
 }
 
 int zio_nvm_allocate(struct zio_nvm_pool *pool, size_t bytes, struct zio_storage_extent *extent) {
@@ -36,22 +76,9 @@ int zio_nvm_allocate(struct zio_nvm_pool *pool, size_t bytes, struct zio_storage
     uint64_t wanted = ((uint64_t)bytes + NVM_PAGE - 1) / NVM_PAGE;
     if (wanted == 0 || bytes > pool->bytes)
         return wanted == 0 ? ZIO_EINVAL : ZIO_ENOMEM;
-    uint64_t mask = zio_signals_block(), first = UINT64_MAX;
-    zio_lock_exclusive(&pool->blocks_lock);
-    if (wanted <= pool->blocks_free) {
-        first = find_free(pool, pool->block_hint, pool->blocks, wanted);
-        if (first == UINT64_MAX)
-            first = find_free(pool, 0, pool->blocks, wanted);
-    }
-    if (first != UINT64_MAX) {
-        for (uint64_t block = first; block < first + wanted; block++)
-            pool->block_uses[block] = 1;
-        pool->extent_blocks[first] = (uint32_t)wanted;
-        pool->blocks_free -= wanted;
-        pool->block_hint = first + wanted;
-    }
-    zio_unlock_exclusive(&pool->blocks_lock);
-    zio_signals_restore(mask);
+    uint64_t mask = nvm__enter_state(pool);
+    uint64_t first = take_blocks(pool, wanted);
+    nvm__leave_state(pool, mask);
     if (first == UINT64_MAX)
         return ZIO_ENOMEM;
     extent->token = pool->data_offset + first * NVM_PAGE;
@@ -60,32 +87,42 @@ int zio_nvm_allocate(struct zio_nvm_pool *pool, size_t bytes, struct zio_storage
     return 0;
 }
 
-static void leave_locked(struct zio_nvm_pool *pool, uint64_t first, uint64_t end) {
-    for (uint64_t block = first; block < end; block++)
-        if (pool->block_uses[block] > 0 && --pool->block_uses[block] == 0)
-            pool->blocks_free++;
+static void disown_block(struct zio_nvm_pool *pool, uint64_t block) {
+    pool->block_owners[block] = 0;
+    if (pool->block_uses[block] == 0)
+        pool->shared->blocks_free++;
+}
+
+void nvm__disown(struct zio_nvm_pool *pool, uint64_t token) {
+    uint64_t first = (token - pool->data_offset) / NVM_PAGE;
+    if (first >= pool->blocks)
+        return;
+    for (uint64_t i = 0; i < pool->extent_blocks[first]; i++)
+        disown_block(pool, first + i);
+    pool->extent_blocks[first] = 0;
+}
+
+void nvm__disown_all(struct zio_nvm_pool *pool, uint32_t slot) {
+    for (uint64_t block = 0; block < pool->blocks; block++)
+        if (pool->block_owners[block] == slot + 1)
+            disown_block(pool, block);
 }
 
 void zio_nvm_release(struct zio_nvm_pool *pool, uint64_t token) {
     if (nvm__usable(pool) == ZIO_ENOTSUP || token < pool->data_offset)
         return;
-    uint64_t first = (token - pool->data_offset) / NVM_PAGE;
-    uint64_t mask = zio_signals_block();
-    zio_lock_exclusive(&pool->blocks_lock);
-    if (first < pool->blocks) {
-        leave_locked(pool, first, first + pool->extent_blocks[first]);
-        pool->extent_blocks[first] = 0;
-    }
-    zio_unlock_exclusive(&pool->blocks_lock);
-    zio_signals_restore(mask);
+    uint64_t mask = nvm__enter_state(pool);
+    nvm__disown(pool, token);
+    nvm__leave_state(pool, mask);
 }
 
 int zio_nvm_persist(struct zio_nvm_pool *pool, uint64_t token, size_t offset, size_t bytes) {
     int usable = nvm__usable(pool);
     if (usable < 0)
         return usable;
-    if (token < pool->data_offset || token > pool->bytes || offset > pool->bytes - token ||
-        bytes > pool->bytes - token - offset)
+    uint64_t end = pool->data_offset + pool->blocks * NVM_PAGE;
+    if (token < pool->data_offset || token > end || offset > end - token ||
+        bytes > end - token - offset)
         return ZIO_EINVAL;
     struct zio_pm_batch batch;
     batch.count = 0;
@@ -102,17 +139,18 @@ static void block_range(const struct zio_nvm_pool *pool, uint64_t data, uint64_t
 void nvm__use_blocks(struct zio_nvm_pool *pool, uint64_t data, uint64_t length) {
     uint64_t first, end;
     block_range(pool, data, length, &first, &end);
-    zio_lock_exclusive(&pool->blocks_lock);
-    for (uint64_t block = first; block < end; block++)
-        if (pool->block_uses[block]++ == 0)
-            pool->blocks_free--;
-    zio_unlock_exclusive(&pool->blocks_lock);
+    for (uint64_t block = first; block < end; block++) {
+        if (is_free(pool, block))
+            pool->shared->blocks_free--;
+        pool->block_uses[block]++;
+    }
 }
 
 void nvm__leave_blocks(struct zio_nvm_pool *pool, uint64_t data, uint64_t length) {
     uint64_t first, end;
     block_range(pool, data, length, &first, &end);
-    zio_lock_exclusive(&pool->blocks_lock);
-    leave_locked(pool, first, end);
-    zio_unlock_exclusive(&pool->blocks_lock);
+    for (uint64_t block = first; block < end; block++)
+        if (pool->block_uses[block] > 0 && --pool->block_uses[block] == 0 &&
+            pool->block_owners[block] == 0)
+            pool->shared->blocks_free++;
 }

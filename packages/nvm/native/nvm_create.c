@@ -2,6 +2,7 @@
 #include "nvm_internal.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <zio/syscall.h>
@@ -29,10 +30,14 @@ static int plan(const struct zio_nvm_create_options *options, struct nvm_header 
     header->version = NVM_VERSION;
     header->flags = options->checksum_data ? NVM_FLAG_CHECKSUM_DATA : 0;
     header->file_slots = (uint32_t)files;
-    header->ring_offset = NVM_FILES + files * NVM_FILE_BYTES;
+    header->shared_bytes = nvm__shared_bytes((uint32_t)files);
+    header->ring_offset = NVM_FILES + files * NVM_FILE_BYTES + header->shared_bytes;
     header->ring_bytes = ring;
     header->data_offset = header->ring_offset + ring;
-    return options->bytes < header->data_offset + LEAST_BLOCKS * NVM_PAGE ? ZIO_EINVAL : 0;
+    return options->bytes < header->data_offset ||
+                   nvm__count_blocks(options->bytes - header->data_offset) < LEAST_BLOCKS
+               ? ZIO_EINVAL
+               : 0;
 }
 
 static int make_identity(struct nvm_header *header) {
@@ -62,13 +67,12 @@ static int write_pool(struct zio_nvm_pool *pool, const struct nvm_header *header
     zio_pm_flush(&pool->pm, &batch, NVM_HEADER_COPY, sizeof *header);
     zio_pm_flush(&pool->pm, &batch, 0, sizeof *header);
     result = zio_pm_fence(&pool->pm, &batch);
-    return result < 0 ? result : (int)zio_syscall(SYS_fsync, pool->descriptor);
+    return result < 0 ? result : (int)zio_syscall(SYS_fsync, pool->pm.descriptor);
 }
 
-static int sync_directory(const char *path) {
-    char directory[4096];
+static void directory_of(const char *path, char directory[4096]) {
     size_t length = 0, cut = 0;
-    for (; path[length] && length + 1 < sizeof directory; length++) {
+    for (; path[length] && length + 1 < 4096; length++) {
         directory[length] = path[length];
         if (path[length] == '/')
             cut = length + 1;
@@ -76,6 +80,11 @@ static int sync_directory(const char *path) {
     if (cut == 0)
         directory[cut++] = '.';
     directory[cut] = 0;
+}
+
+static int sync_directory(const char *path) {
+    char directory[4096];
+    directory_of(path, directory);
     long fd = zio_syscall(SYS_openat, AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
         return (int)fd;
@@ -84,11 +93,11 @@ static int sync_directory(const char *path) {
     return (int)result;
 }
 
-static int fill_file(struct zio_nvm_pool *pool, const char *path, struct nvm_header *header,
-                     struct zio_nvm_problem *problem) {
+static int fill_file(struct zio_nvm_pool *pool, int fd, const char *path,
+                     struct nvm_header *header, struct zio_nvm_problem *problem) {
     long result;
     do
-        result = zio_syscall(SYS_fallocate, pool->descriptor, 0, 0, pool->bytes);
+        result = zio_syscall(SYS_fallocate, fd, 0, 0, pool->bytes);
     while (result == -EINTR);
     if (result == -EOPNOTSUPP)
         return nvm__problem(problem, ZIO_NVM_UNSUITABLE, ZIO_ENOTSUP, 0, path);
@@ -97,15 +106,50 @@ static int fill_file(struct zio_nvm_pool *pool, const char *path, struct nvm_hea
     result = make_identity(header);
     if (result < 0)
         return nvm__system(problem, (int)result, "getrandom", path);
-    zio_syscall(SYS_close, pool->descriptor);
-    pool->descriptor = -1;
-    result = nvm__map_file(pool, path, problem);
+    result = nvm__find_medium(pool, fd, path, problem);
+    if (result == 0)
+        result = nvm__map(pool, fd, pool->bytes, problem);
     if (result < 0)
         return (int)result;
     result = write_pool(pool, header);
+    return result < 0 ? nvm__system(problem, (int)result, "fsync", path) : 0;
+}
+
+/* A name for a file that has none: nobody finds a pool that is not complete, and none is left
+ * behind. */
+static int name_file(int fd, const char *path, struct zio_nvm_problem *problem) {
+    char link[32];
+    nvm__descriptor_path(fd, link);
+    long result = zio_syscall(SYS_linkat, AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
     if (result == 0)
         result = sync_directory(path);
-    return result < 0 ? nvm__system(problem, (int)result, "fsync", path) : 0;
+    return result < 0 ? nvm__system(problem, (int)result, "linkat", path) : 0;
+}
+
+static long open_nameless(const char *path) {
+    char directory[4096];
+    directory_of(path, directory);
+    return zio_syscall(SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+static int make_pool(struct zio_nvm_pool *pool, const char *path, struct nvm_header *header,
+                     struct zio_nvm_problem *problem) {
+    struct stat there;
+    if (zio_syscall(SYS_newfstatat, AT_FDCWD, path, &there, AT_SYMLINK_NOFOLLOW) == 0)
+        return nvm__system(problem, ZIO_EEXIST, "open", path);
+    long fd = open_nameless(path);
+    bool nameless = fd >= 0;
+    if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -ENOENT)
+        fd = zio_syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return nvm__system(problem, (int)fd, "open", path);
+    int result = fill_file(pool, (int)fd, path, header, problem);
+    if (result == 0)
+        result = nameless ? name_file((int)fd, path, problem) : sync_directory(path);
+    if (result < 0 && !nameless)
+        zio_syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    zio_syscall(SYS_close, fd);
+    return result;
 }
 
 int zio_nvm_create(const char *path, const struct zio_nvm_create_options *options,
@@ -118,16 +162,8 @@ int zio_nvm_create(const char *path, const struct zio_nvm_create_options *option
     if (!pool)
         return nvm__system(problem, ZIO_ENOMEM, "mmap", path);
     pool->bytes = options->bytes;
-    long fd = zio_syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    pool->descriptor = (int)fd;
-    int result;
-    if (fd < 0) {
-        result = nvm__system(problem, (int)fd, "open", path);
-    } else {
-        result = fill_file(pool, path, &header, problem);
-        if (result < 0)
-            zio_syscall(SYS_unlinkat, AT_FDCWD, path, 0);
-    }
+    pool->own.number = -1;
+    int result = make_pool(pool, path, &header, problem);
     nvm__unmap(pool);
     zio_pages_free(pool, sizeof *pool);
     return result;

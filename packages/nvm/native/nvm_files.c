@@ -1,12 +1,9 @@
-/* The files under the log: their entries in the pool, what the targets are known to look like, and
- * the space reserved in them. Each entry has two copies, written one after the other. */
+/* The files under the log: their entries in the pool, and what the targets are known to look like.
+ * Each entry has two copies, written one after the other. */
 #include "nvm_internal.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <linux/falloc.h>
 
 #include <zio/syscall.h>
 
@@ -28,33 +25,43 @@ static bool is_entry_valid(const struct zio_nvm_pool *pool, const struct nvm_fil
            entry->path[NVM_PATH_BYTES - 1] == 0;
 }
 
-static int load_file(struct zio_nvm_pool *pool, uint32_t slot, uint32_t *repaired,
-                     struct zio_nvm_problem *problem) {
-    struct zio_nvm_file *file = &pool->files[slot];
+int nvm__choose_entry(struct zio_nvm_pool *pool, uint32_t slot, uint32_t *copy,
+                      uint32_t *damaged) {
     const struct nvm_file_entry *best = NULL;
-    for (unsigned copy = 0; copy < 2; copy++) {
-        const struct nvm_file_entry *entry = nvm__at(pool, entry_at(slot, copy));
+    for (unsigned i = 0; i < 2; i++) {
+        const struct nvm_file_entry *entry = nvm__at(pool, entry_at(slot, i));
         if (!is_entry_valid(pool, entry))
-            ++*repaired;
+            ++*damaged;
         else if (!best || entry->generation > best->generation) {
             best = entry;
-            file->copy = copy;
+            *copy = i;
         }
     }
-    if (!best)
-        return nvm__problem(problem, ZIO_NVM_FILE_SLOT_DAMAGED, -EIO, entry_at(slot, 0), NULL);
-    file->pool = pool;
-    file->slot = slot;
-    file->descriptor = -1;
-    zio_view_tree_init(&file->tree, &pool->nodes, NULL);
-    if (best->generation > 0)
-        zio__copy_bytes(file->entry, best, sizeof *best);
-    file->known = file->entry->state != NVM_FILE_FREE;
-    atomic_store(&file->bytes, best->bytes);
+    return best ? 0 : -EIO;
+}
+
+/* An entry that was never used is all zeros, and so is its copy. */
+void nvm__fetch_entry(struct zio_nvm_file *file) {
+    const void *entry = nvm__at(file->pool, entry_at(file->slot, file->shared->copy));
+    zio__copy_bytes(file->entry, entry, sizeof *file->entry);
+}
+
+static int load_file(struct zio_nvm_file *file, uint32_t *repaired,
+                     struct zio_nvm_problem *problem) {
+    struct nvm_shared_file *shared = file->shared;
+    if (nvm__choose_entry(file->pool, file->slot, &shared->copy, repaired) < 0)
+        return nvm__problem(problem, ZIO_NVM_FILE_SLOT_DAMAGED, -EIO, entry_at(file->slot, 0),
+                            NULL);
+    nvm__fetch_entry(file);
+    shared->use = file->entry->use;
+    shared->device = file->entry->device;
+    shared->inode = file->entry->inode;
+    atomic_store(&shared->known, file->entry->state != NVM_FILE_FREE);
+    atomic_store(&shared->bytes, file->entry->bytes);
     return 0;
 }
 
-int nvm__load_files(struct zio_nvm_pool *pool, uint32_t *repaired,
+int nvm__init_files(struct zio_nvm_pool *pool, bool load, uint32_t *repaired,
                     struct zio_nvm_problem *problem) {
     size_t bytes = pool->file_slots * (sizeof *pool->files + NVM_PAGE);
     unsigned char *pages = zio_pages_alloc(bytes);
@@ -62,8 +69,14 @@ int nvm__load_files(struct zio_nvm_pool *pool, uint32_t *repaired,
         return nvm__system(problem, ZIO_ENOMEM, "mmap", NULL);
     pool->files = (struct zio_nvm_file *)(pages + (size_t)pool->file_slots * NVM_PAGE);
     for (uint32_t slot = 0; slot < pool->file_slots; slot++) {
-        pool->files[slot].entry = (struct nvm_file_entry *)(pages + (size_t)slot * NVM_PAGE);
-        int result = load_file(pool, slot, repaired, problem);
+        struct zio_nvm_file *file = &pool->files[slot];
+        file->pool = pool;
+        file->slot = slot;
+        file->shared = &pool->shared->files[slot];
+        file->target.number = -1;
+        file->entry = (struct nvm_file_entry *)(pages + (size_t)slot * NVM_PAGE);
+        zio_view_tree_init(&file->tree, &pool->nodes, NULL);
+        int result = load ? load_file(file, repaired, problem) : 0;
         if (result < 0)
             return result;
     }
@@ -75,8 +88,9 @@ int nvm__write_entry(struct zio_nvm_file *file) {
     for (int i = 0; i < 2; i++) {
         struct zio_pm_batch batch;
         batch.count = 0;
-        file->copy ^= 1; /* not the newest first: it may be the only one that is whole */
-        uint64_t at = entry_at(file->slot, file->copy);
+        /* Not the newest first: it may be the only one that is whole. */
+        uint32_t copy = file->shared->copy ^ 1;
+        uint64_t at = entry_at(file->slot, copy);
         file->entry->generation++;
         file->entry->crc = entry_crc(pool, file->entry);
         zio_pm_store(&pool->pm, at, file->entry, sizeof *file->entry);
@@ -84,6 +98,7 @@ int nvm__write_entry(struct zio_nvm_file *file) {
         int result = zio_pm_fence(&pool->pm, &batch);
         if (result < 0)
             return result;
+        file->shared->copy = copy;
     }
     return 0;
 }
@@ -97,9 +112,16 @@ static uint64_t device_of(const struct statx *found) {
     return (uint64_t)found->stx_dev_major << 32 | found->stx_dev_minor;
 }
 
+/* stat encodes it in another way than statx. */
+uint64_t nvm__device_of_stat(uint64_t device) {
+    uint64_t major = (device >> 8 & 0xfff) | (device >> 32 & 0xfffff000);
+    uint64_t minor = (device & 0xff) | (device >> 12 & 0xffffff00);
+    return major << 32 | minor;
+}
+
 int nvm__note_target(struct zio_nvm_file *file) {
     struct statx found;
-    int result = stat_target(file->descriptor, &found);
+    int result = stat_target(atomic_load(&file->target.number), &found);
     if (result < 0)
         return result;
     struct nvm_file_entry *entry = file->entry;
@@ -111,21 +133,29 @@ int nvm__note_target(struct zio_nvm_file *file) {
     entry->bytes = found.stx_size;
     entry->modified_s = (uint64_t)found.stx_mtime.tv_sec;
     entry->modified_ns = found.stx_mtime.tv_nsec;
+    file->shared->device = entry->device;
+    file->shared->inode = entry->inode;
     return 0;
 }
 
 int nvm__open_target(struct zio_nvm_file *file, struct zio_nvm_problem *problem) {
-    if (file->descriptor >= 0)
+    if (file->use == file->shared->use && nvm__is_kept(&file->target))
         return 0;
+    nvm__drop(&file->target);
+    nvm__fetch_entry(file);
     long fd = zio_syscall(SYS_openat, AT_FDCWD, file->entry->path,
                           O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0);
     if (fd == -ENOENT || fd == -ENOTDIR)
         return nvm__problem(problem, ZIO_NVM_FILE_MISSING, ZIO_ENOENT, entry_at(file->slot, 0),
                             file->entry->path);
-    if (fd < 0)
-        return nvm__system(problem, (int)fd, "open", file->entry->path);
-    file->descriptor = (int)fd;
-    return 0;
+    int result = nvm__keep(&file->target, fd);
+    if (result < 0)
+        return nvm__system(problem, result, "open", file->entry->path);
+    file->use = file->shared->use;
+    if (file->target.inode == file->shared->inode)
+        return 0;
+    /* Another one under that name: only who accepts changes may take it. */
+    return 1;
 }
 
 /* Device numbers may differ after a start of the machine, so they are not compared. While the pool
@@ -134,7 +164,8 @@ int nvm__check_target(struct zio_nvm_file *file, bool accept_changed,
                       struct zio_nvm_problem *problem) {
     const struct nvm_file_entry *entry = file->entry;
     struct statx found;
-    int result = stat_target(file->descriptor, &found);
+    nvm__fetch_entry(file);
+    int result = stat_target(atomic_load(&file->target.number), &found);
     if (result < 0)
         return nvm__system(problem, result, "statx", entry->path);
     bool same = (found.stx_mode & 0170000) == 0100000;
@@ -145,7 +176,7 @@ int nvm__check_target(struct zio_nvm_file *file, bool accept_changed,
                    found.stx_btime.tv_nsec == entry->birth_ns;
         if (entry->state == NVM_FILE_CHANGING)
             same = same && found.stx_size >= entry->bytes &&
-                   found.stx_size <= atomic_load(&file->bytes);
+                   found.stx_size <= atomic_load(&file->shared->bytes);
         else
             same = same && found.stx_size == entry->bytes &&
                    (uint64_t)found.stx_mtime.tv_sec == entry->modified_s &&
@@ -157,89 +188,26 @@ int nvm__check_target(struct zio_nvm_file *file, bool accept_changed,
                         entry->path);
 }
 
-/* Gives back what was reserved beyond the end of the target, which keeps its times. */
-static void trim_target(const struct zio_nvm_file *file) {
-    struct statx found;
-    if (file->reserved_to == 0 || stat_target(file->descriptor, &found) < 0)
-        return;
-    struct timespec times[2] = {
-        {.tv_nsec = UTIME_OMIT},
-        {.tv_sec = found.stx_mtime.tv_sec, .tv_nsec = found.stx_mtime.tv_nsec}};
-    if (zio_syscall(SYS_ftruncate, file->descriptor, found.stx_size) == 0)
-        zio_syscall(SYS_utimensat, file->descriptor, NULL, times, 0);
+bool nvm__is_used(const struct nvm_shared_file *shared) {
+    uint64_t any = 0;
+    for (int i = 0; i < NVM_MEMBER_WORDS; i++)
+        any |= shared->users[i];
+    return any != 0;
 }
 
-void nvm__forget_file(struct zio_nvm_file *file) {
-    if (file->descriptor >= 0) {
-        trim_target(file);
-        zio_syscall(SYS_close, file->descriptor);
-    }
-    file->descriptor = -1;
-    file->changing = false;
-    atomic_store(&file->left, false);
-    atomic_store(&file->modified_ns, 0);
+int nvm__forget_file(struct zio_nvm_file *file) {
+    struct nvm_shared_file *shared = file->shared;
+    if (file->use == shared->use && nvm__is_kept(&file->target))
+        nvm__trim_target(file);
+    nvm__fetch_entry(file);
     file->entry->state = NVM_FILE_FREE;
-    file->known = false;
-    file->reserved_from = file->reserved_to = 0;
-    file->last_sequence = 0;
-    zio_view_tree_clear(&file->tree);
-}
-
-/* As the kernel would refuse it now; what is acknowledged must not be refused later. */
-static bool exceeds_limit(uint64_t end) {
-    struct {
-        uint64_t now, most;
-    } limit;
-    return zio_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && end > limit.now;
-}
-
-static uint64_t ahead(const struct zio_nvm_pool *pool) {
-    uint64_t bytes = (pool->bytes - pool->data_offset) / 8;
-    uint64_t least = 1 << 20, most = 64 << 20;
-    return bytes < least ? least : bytes > most ? most : bytes;
-}
-
-static int allocate_space(struct zio_nvm_file *file, uint64_t from, uint64_t length) {
-    long result;
-    do
-        result = zio_syscall(SYS_fallocate, file->descriptor, FALLOC_FL_KEEP_SIZE, from, length);
-    while (result == -EINTR);
-    return (int)result;
-}
-
-/* Under the file's lock. Allocating changes the target's time of modification, so it is noted as
- * the pool's own doing around it. */
-int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length) {
-    uint64_t end = offset + length, from = offset;
-    if (offset >= file->reserved_from && end <= file->reserved_to)
-        return 0;
-    if (exceeds_limit(end))
-        return -EFBIG;
-    bool extends = offset >= file->reserved_from && offset <= file->reserved_to &&
-                   file->reserved_to > file->reserved_from;
-    if (extends)
-        from = file->reserved_to;
-    uint64_t more = end >= atomic_load(&file->bytes) ? ahead(file->pool) : 0;
-    bool noted = file->changing; /* by the digest that runs, which will note it at its end */
-    file->entry->state = NVM_FILE_CHANGING;
-    int result = noted ? 0 : nvm__write_entry(file);
-    if (result < 0)
-        return result;
-    int allocated = allocate_space(file, from, end - from + more);
-    if (allocated < 0 && more > 0) {
-        more = 0;
-        allocated = allocate_space(file, from, end - from);
-    }
-    if (!noted) {
-        result = nvm__note_target(file);
-        file->entry->state = NVM_FILE_USED;
-        if (result == 0)
-            result = nvm__write_entry(file);
-    }
-    if (allocated < 0 || result < 0)
-        return allocated < 0 ? allocated : result;
-    if (!extends)
-        file->reserved_from = from;
-    file->reserved_to = end + more;
-    return 0;
+    int result = nvm__write_entry(file);
+    atomic_store(&shared->known, 0);
+    atomic_store(&shared->left, 0);
+    atomic_store(&shared->modified_ns, 0);
+    atomic_store(&shared->last_sequence, 0);
+    shared->digesting = 0;
+    shared->altering = 0;
+    shared->reserved_from = shared->reserved_to = 0;
+    return result;
 }

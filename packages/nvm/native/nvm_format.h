@@ -1,4 +1,4 @@
-/* What a pool looks like in its file, format 1. Little-endian. Every structure carries a CRC32C
+/* What a pool looks like in its file, format 2. Little-endian. Every structure carries a CRC32C
  * of itself without the CRC; that of a record is seeded by the pool's UUID, so that what an older
  * pool left behind never looks like one of this pool.
  *
@@ -7,8 +7,9 @@
  *   8192    superblock, copy 1
  *   12288   the header again
  *   16384   entries of files: two copies of 4096 bytes each, side by side
+ *   shared  the volatile region, nvm_shared.h: means nothing once no process has the pool open
  *   ring    records, from any multiple of 64 on; a record never wraps
- *   data    blocks of 4096 bytes, to the end of the pool
+ *   data    blocks of 4096 bytes; behind them, to the end of the pool, their counts, volatile too
  *
  * A record counts after a power cut where a valid commit record covers it; after the death of a
  * process every valid record counts. docs/decisions/0019-a-pool-is-a-ring-and-blocks.md */
@@ -18,7 +19,7 @@
 #include <stdint.h>
 
 #define NVM_MAGIC   UINT64_C(0x0a1a4d564e4f495a) /* "ZIONVM\x1a\n" */
-#define NVM_VERSION 1u
+#define NVM_VERSION 2u
 
 enum {
     NVM_PAGE = 4096,
@@ -40,6 +41,7 @@ struct nvm_header {
     uint64_t ring_offset, ring_bytes;
     uint64_t data_offset;
     uint64_t created_s;
+    uint64_t shared_bytes;
 };
 
 enum { NVM_CLEAN = 1, NVM_OPEN = 2 };

@@ -1,8 +1,6 @@
 /* What is told about a pool. */
 #include "nvm_internal.h"
 
-#include <zio/signals.h>
-
 #include "bytes.h"
 
 void zio_nvm_stats(struct zio_nvm_pool *pool, struct zio_nvm_stats *stats) {
@@ -20,24 +18,21 @@ void zio_nvm_stats(struct zio_nvm_pool *pool, struct zio_nvm_stats *stats) {
     const char *flush = zio_pm_flush_name(pool->pm.flush);
     for (size_t i = 0; flush[i] && i + 1 < sizeof stats->flush; i++)
         stats->flush[i] = flush[i];
-    uint64_t mask = zio_signals_block();
-    zio_lock_exclusive(&pool->log_lock);
-    stats->ring_used = pool->ring.used;
-    stats->sequence = pool->ring.next - 1;
-    zio_unlock_exclusive(&pool->log_lock);
-    zio_lock_exclusive(&pool->blocks_lock);
-    stats->data_free = pool->blocks_free * NVM_PAGE;
-    zio_unlock_exclusive(&pool->blocks_lock);
-    zio_signals_restore(mask);
-    stats->committed = atomic_load(&pool->durable);
-    stats->appended_bytes = atomic_load(&pool->appended_bytes);
-    stats->referenced_bytes = atomic_load(&pool->referenced_bytes);
-    stats->digested_bytes = atomic_load(&pool->digested_bytes);
-    stats->commits = atomic_load(&pool->commits);
-    stats->digests = atomic_load(&pool->digests);
-    stats->waits = atomic_load(&pool->waits);
+    struct nvm_shared *shared = pool->shared;
+    uint64_t mask = nvm__enter_state(pool);
+    stats->ring_used = shared->ring.used;
+    stats->sequence = shared->ring.next - 1;
+    stats->data_free = shared->blocks_free * NVM_PAGE;
+    nvm__leave_state(pool, mask);
+    stats->committed = atomic_load(&shared->durable);
+    stats->appended_bytes = atomic_load(&shared->appended_bytes);
+    stats->referenced_bytes = atomic_load(&shared->referenced_bytes);
+    stats->digested_bytes = atomic_load(&shared->digested_bytes);
+    stats->commits = atomic_load(&shared->commits);
+    stats->digests = atomic_load(&shared->digests);
+    stats->waits = atomic_load(&shared->waits);
     for (uint32_t slot = 0; slot < pool->file_slots; slot++)
-        stats->files += pool->files[slot].known;
+        stats->files += atomic_load(&shared->files[slot].known);
 }
 
 unsigned zio_nvm_pressure(struct zio_nvm_pool *pool) {
@@ -52,7 +47,10 @@ int zio_nvm_each_file(struct zio_nvm_pool *pool,
                       int (*visit)(void *context, const struct zio_nvm_file_entry *entry),
                       void *context) {
     for (uint32_t slot = 0; slot < pool->file_slots; slot++) {
-        const struct zio_nvm_file *file = &pool->files[slot];
+        struct zio_nvm_file *file = &pool->files[slot];
+        uint64_t mask = nvm__enter_state(pool);
+        nvm__fetch_entry(file);
+        nvm__leave_state(pool, mask);
         if (file->entry->state == NVM_FILE_FREE)
             continue;
         struct zio_nvm_file_entry entry = {

@@ -1,6 +1,4 @@
-/* The pool's file: opening and locking it, finding out what it lies on, mapping it. The lock is one
- * of the open file description: processes that inherit it by fork share it, everybody else is told
- * who has it. */
+/* The pool's file: opening it, finding out what it lies on, mapping it. */
 #include "nvm_internal.h"
 
 #include <fcntl.h>
@@ -10,6 +8,8 @@
 #include <linux/magic.h>
 
 #include <zio/syscall.h>
+
+#include "bytes.h"
 
 #ifndef MAP_SYNC
 #define MAP_SYNC 0x80000
@@ -40,33 +40,10 @@ void nvm__read_boot(uint8_t boot[16]) {
     }
 }
 
-static int lock_file(struct zio_nvm_pool *pool, const char *path, struct zio_nvm_problem *problem) {
-    struct flock lock = {.l_type = pool->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
-    long result = zio_syscall(SYS_fcntl, pool->descriptor, F_OFD_SETLK, &lock);
-    if (result == 0)
-        return 0;
-    if (result != -EAGAIN && result != -EACCES)
-        return nvm__system(problem, (int)result, "fcntl", path);
-    nvm__problem(problem, ZIO_NVM_IN_USE, ZIO_EBUSY, 0, path);
-    if (problem) {
-        /* Without a lock it may be changing: only the number of a process is taken from it. */
-        struct nvm_superblock super;
-        uint64_t newest = 0;
-        for (int copy = 0; copy < 2; copy++) {
-            long at = NVM_SUPERBLOCKS + copy * NVM_PAGE;
-            long got = zio_syscall(SYS_pread64, pool->descriptor, &super, sizeof super, at);
-            if (got == (long)sizeof super && super.generation >= newest) {
-                newest = super.generation;
-                problem->owner_pid = (int32_t)super.owner_pid;
-            }
-        }
-    }
-    return ZIO_EBUSY;
-}
-
-int nvm__find_medium(struct zio_nvm_pool *pool, const char *path, struct zio_nvm_problem *problem) {
+int nvm__find_medium(struct zio_nvm_pool *pool, int fd, const char *path,
+                     struct zio_nvm_problem *problem) {
     struct statfs where;
-    long result = zio_syscall(SYS_fstatfs, pool->descriptor, &where);
+    long result = zio_syscall(SYS_fstatfs, fd, &where);
     if (result < 0)
         return nvm__system(problem, (int)result, "fstatfs", path);
     pool->medium = ZIO_NVM_MEDIUM_DISK;
@@ -78,33 +55,38 @@ int nvm__find_medium(struct zio_nvm_pool *pool, const char *path, struct zio_nvm
     return 0;
 }
 
-int nvm__map_file(struct zio_nvm_pool *pool, const char *path, struct zio_nvm_problem *problem) {
+int nvm__open_file(struct zio_nvm_pool *pool, const char *path, struct zio_nvm_problem *problem) {
+    size_t length = 0;
+    while (path[length] && length + 1 < NVM_PATH_BYTES)
+        length++;
+    if (path[length])
+        return nvm__system(problem, -ENAMETOOLONG, "open", path);
+    zio__copy_bytes(pool->path, path, length + 1);
     int flags = (pool->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     long fd = zio_syscall(SYS_openat, AT_FDCWD, path, flags, 0);
-    if (fd < 0)
-        return nvm__system(problem, (int)fd, "open", path);
-    pool->descriptor = (int)fd;
+    int result = nvm__keep(&pool->own, fd);
+    return result < 0 ? nvm__system(problem, result, "open", path) : 0;
+}
+
+int nvm__map_file(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
     struct stat found;
+    int fd = atomic_load(&pool->own.number);
     long result = zio_syscall(SYS_fstat, fd, &found);
     if (result < 0)
-        return nvm__system(problem, (int)result, "fstat", path);
+        return nvm__system(problem, (int)result, "fstat", pool->path);
     if (!S_ISREG(found.st_mode))
-        return nvm__problem(problem, ZIO_NVM_NOT_A_POOL, ZIO_EINVAL, 0, path);
-    result = lock_file(pool, path, problem);
-    if (result == 0)
-        result = nvm__find_medium(pool, path, problem);
+        return nvm__problem(problem, ZIO_NVM_NOT_A_POOL, ZIO_EINVAL, 0, pool->path);
+    result = nvm__find_medium(pool, fd, pool->path, problem);
     if (result < 0)
         return (int)result;
-    pool->device = found.st_dev;
-    pool->inode = found.st_ino;
     pool->bytes = (uint64_t)found.st_size;
     if (pool->bytes < NVM_FILES)
         return nvm__problem(problem, pool->bytes < 4096 ? ZIO_NVM_NOT_A_POOL : ZIO_NVM_TRUNCATED,
-                            ZIO_EINVAL, pool->bytes, path);
-    return nvm__map(pool, pool->bytes, problem);
+                            ZIO_EINVAL, pool->bytes, pool->path);
+    return nvm__map(pool, fd, pool->bytes, problem);
 }
 
-int nvm__map(struct zio_nvm_pool *pool, uint64_t bytes, struct zio_nvm_problem *problem) {
+int nvm__map(struct zio_nvm_pool *pool, int fd, uint64_t bytes, struct zio_nvm_problem *problem) {
     int protection = PROT_READ | (pool->read_only ? 0 : PROT_WRITE);
     pool->pm.flush = ZIO_PM_MSYNC;
     long base = -1;
@@ -112,19 +94,19 @@ int nvm__map(struct zio_nvm_pool *pool, uint64_t bytes, struct zio_nvm_problem *
         pool->pm.flush = ZIO_PM_NONE;
     } else {
         base = zio_syscall(SYS_mmap, 0, bytes, protection, MAP_SHARED_VALIDATE | MAP_SYNC,
-                           pool->descriptor, 0);
+                           fd, 0);
         if (base > 0 || base < -4095) {
             pool->medium = ZIO_NVM_MEDIUM_DAX;
             pool->pm.flush = zio_pm_best_flush();
         }
     }
     if (base < 0 && base >= -4095)
-        base = zio_syscall(SYS_mmap, 0, bytes, protection, MAP_SHARED, pool->descriptor, 0);
+        base = zio_syscall(SYS_mmap, 0, bytes, protection, MAP_SHARED, fd, 0);
     if (base < 0 && base >= -4095)
         return nvm__system(problem, (int)base, "mmap", NULL);
     pool->pm.base = (unsigned char *)base;
     pool->pm.bytes = bytes;
-    pool->pm.descriptor = pool->descriptor;
+    pool->pm.descriptor = fd;
     pool->mapped = bytes;
     return 0;
 }
@@ -133,7 +115,5 @@ void nvm__unmap(struct zio_nvm_pool *pool) {
     if (pool->pm.base)
         zio_syscall(SYS_munmap, pool->pm.base, pool->mapped);
     pool->pm.base = NULL;
-    if (pool->descriptor >= 0)
-        zio_syscall(SYS_close, pool->descriptor);
-    pool->descriptor = -1;
+    nvm__drop(&pool->own);
 }

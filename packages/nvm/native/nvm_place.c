@@ -1,10 +1,10 @@
 /* Writing and reading where a descriptor of the application's stands. Its position stays the
- * kernel's; it is read and set under the lock that orders appends to the file. */
+ * kernel's; it is read and set under the file's lock, as the kernel does it in one step. */
 #include "nvm_internal.h"
 
 #include <unistd.h>
 
-#include <zio/signals.h>
+#include <zio/syscall.h>
 
 static int64_t position_of(int descriptor) {
     return zio_syscall(SYS_lseek, descriptor, 0, SEEK_CUR);
@@ -16,41 +16,36 @@ ssize_t zio_nvm_log_at(struct zio_nvm_file *file, struct zio_storage_place place
     if (!sequence)
         sequence = &ignored;
     *sequence = 0;
-    if (place.offset >= 0 || place.descriptor < 0) {
-        if (place.offset < ZIO_STORAGE_AT_END)
-            return ZIO_EINVAL;
-        return nvm__log(file, place.offset, pieces, count, &where, sequence);
-    }
-    uint64_t mask = zio_signals_block();
-    zio_lock_exclusive(&file->position_lock);
+    if (nvm__usable(file->pool) == ZIO_ENOTSUP)
+        return ZIO_ENOTSUP;
+    if (place.offset < ZIO_STORAGE_AT_POSITION)
+        return ZIO_EINVAL;
+    uint64_t mask = nvm__lock_file(file);
     int64_t at = place.offset;
     if (at == ZIO_STORAGE_AT_POSITION)
         at = position_of(place.descriptor);
     ssize_t result = at < ZIO_STORAGE_AT_END
                          ? (ssize_t)at
                          : nvm__log(file, at, pieces, count, &where, sequence);
-    if (result > 0)
+    if (result > 0 && place.offset < 0 && place.descriptor >= 0)
         zio_syscall(SYS_lseek, place.descriptor, (int64_t)where + result, SEEK_SET);
-    zio_unlock_exclusive(&file->position_lock);
-    zio_signals_restore(mask);
+    nvm__unlock_file(file, mask);
     return result;
 }
 
 ssize_t zio_nvm_read_at(struct zio_nvm_file *file, struct zio_storage_place place,
                         const struct iovec *pieces, size_t count) {
-    if (atomic_load(&file->left))
+    if (nvm__usable(file->pool) == ZIO_ENOTSUP || atomic_load(&file->shared->left))
         return ZIO_ENOTSUP;
     if (place.offset >= 0)
         return zio_nvm_read(file, place.offset, pieces, count);
     if (place.offset != ZIO_STORAGE_AT_POSITION)
         return ZIO_EINVAL;
-    uint64_t mask = zio_signals_block();
-    zio_lock_exclusive(&file->position_lock);
+    uint64_t mask = nvm__lock_file(file);
     int64_t at = position_of(place.descriptor);
     ssize_t result = at < 0 ? (ssize_t)at : zio_nvm_read(file, at, pieces, count);
     if (result > 0)
         zio_syscall(SYS_lseek, place.descriptor, at + result, SEEK_SET);
-    zio_unlock_exclusive(&file->position_lock);
-    zio_signals_restore(mask);
+    nvm__unlock_file(file, mask);
     return result;
 }

@@ -10,16 +10,17 @@
 static int probe(struct zio_nvm_pool *pool, const char *directory,
                  struct zio_nvm_problem *problem) {
     long fd = zio_syscall(SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return nvm__system(problem, (int)fd, "open", directory);
-    pool->descriptor = (int)fd;
+    int kept = nvm__keep(&pool->own, fd);
+    if (kept < 0)
+        return nvm__system(problem, kept, "open", directory);
+    fd = atomic_load(&pool->own.number);
     long result = zio_syscall(SYS_fallocate, fd, 0, 0, NVM_PAGE);
     if (result == -EOPNOTSUPP)
         return nvm__problem(problem, ZIO_NVM_UNSUITABLE, ZIO_ENOTSUP, 0, directory);
     if (result < 0)
         return nvm__system(problem, (int)result, "fallocate", directory);
-    result = nvm__find_medium(pool, directory, problem);
-    return result < 0 ? (int)result : nvm__map(pool, NVM_PAGE, problem);
+    result = nvm__find_medium(pool, (int)fd, directory, problem);
+    return result < 0 ? (int)result : nvm__map(pool, (int)fd, NVM_PAGE, problem);
 }
 
 int zio_nvm_probe(const char *directory, enum zio_nvm_medium *medium, const char **flush,
@@ -28,7 +29,7 @@ int zio_nvm_probe(const char *directory, enum zio_nvm_medium *medium, const char
     struct zio_nvm_pool *pool = zio_pages_alloc(sizeof *pool);
     if (!pool)
         return nvm__system(problem, ZIO_ENOMEM, "mmap", directory);
-    pool->descriptor = -1;
+    pool->own.number = -1;
     int result = probe(pool, directory, problem);
     *medium = pool->medium;
     *flush = zio_pm_flush_name(pool->pm.flush);

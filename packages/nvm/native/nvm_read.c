@@ -1,38 +1,13 @@
-/* Reading log and file merged, and the gate by which what readers look at is kept until they are
- * through. */
+/* Reading log and file merged. Nothing is held while bytes are copied: afterwards it is looked
+ * whether the log was retired meanwhile, and then what was read may be what came in its place, and is
+ * read again; at last with the digest kept away. */
 #include "nvm_internal.h"
-
-#include <time.h>
 
 #include <zio/signals.h>
 
 #include "bytes.h"
 
-enum { READ_VIEWS = 16 };
-
-uint32_t nvm__enter(struct zio_nvm_pool *pool) {
-    struct nvm_gate *gate = &pool->gate;
-    for (;;) {
-        uint32_t phase = atomic_load(&gate->phase);
-        atomic_fetch_add(&gate->readers[phase & 1], 1);
-        if (atomic_load(&gate->phase) == phase)
-            return phase;
-        atomic_fetch_sub(&gate->readers[phase & 1], 1);
-    }
-}
-
-void nvm__leave(struct zio_nvm_pool *pool, uint32_t phase) {
-    atomic_fetch_sub(&pool->gate.readers[phase & 1], 1);
-}
-
-/* Who enters from now on no longer sees what is being given back. One caller at a time. */
-void nvm__wait_for_readers(struct zio_nvm_pool *pool) {
-    struct nvm_gate *gate = &pool->gate;
-    uint32_t phase = atomic_fetch_add(&gate->phase, 1);
-    const struct timespec pause = {.tv_sec = 0, .tv_nsec = 20000};
-    while (atomic_load(&gate->readers[phase & 1]) != 0)
-        zio_syscall(SYS_nanosleep, &pause, NULL);
-}
+enum { READ_VIEWS = 16, READ_ATTEMPTS = 8 };
 
 /* Where in the caller's memory the next bytes go. */
 struct sink {
@@ -66,9 +41,22 @@ static void put_bytes(struct sink *sink, const unsigned char *from, uint64_t len
     }
 }
 
+int nvm__target_number(struct zio_nvm_file *file) {
+    if (nvm__is_kept(&file->target))
+        return atomic_load(&file->target.number);
+    uint64_t mask = nvm__enter_state(file->pool);
+    int result = nvm__open_target(file, NULL);
+    nvm__leave_state(file->pool, mask);
+    return result < 0 ? result : result > 0 ? -ESTALE : atomic_load(&file->target.number);
+}
+
 /* What the log says nothing about: the file, and zeros beyond its end. */
-static int put_file(struct sink *sink, int descriptor, uint64_t offset, uint64_t length) {
+static int put_file(struct zio_nvm_file *file, struct sink *sink, uint64_t offset,
+                    uint64_t length) {
     uint64_t room;
+    int descriptor = nvm__target_number(file);
+    if (descriptor < 0)
+        return descriptor;
     for (unsigned char *to; length > 0 && (to = sink_room(sink, &room));) {
         uint64_t bytes = length < room ? length : room;
         long got = zio_syscall(SYS_pread64, descriptor, to, bytes, offset);
@@ -87,27 +75,47 @@ static int put_file(struct sink *sink, int descriptor, uint64_t offset, uint64_t
     return 0;
 }
 
-static int put_range(struct zio_nvm_file *file, struct sink *sink, uint64_t offset, uint64_t end) {
+/* ZIO_EAGAIN: the trees are not those any more that this began with. */
+static int put_range(struct zio_nvm_file *file, struct sink *sink, uint64_t offset, uint64_t end,
+                     uint64_t retired) {
+    struct nvm_index *index = &file->pool->index;
     int result = 0;
     while (offset < end && result == 0) {
         struct zio_view views[READ_VIEWS];
         uint64_t covered;
-        zio_lock_shared(&file->tree_lock);
+        uint64_t mask = zio_signals_block();
+        zio_lock_shared(&file->pool->index_lock);
+        bool same = index->valid && index->retired == retired;
         size_t count =
             zio_view_tree_translate(&file->tree, offset, end - offset, views, READ_VIEWS, &covered);
-        zio_unlock_shared(&file->tree_lock);
+        zio_unlock_shared(&file->pool->index_lock);
+        zio_signals_restore(mask);
+        if (!same)
+            return ZIO_EAGAIN;
         uint64_t stop = offset + covered;
         for (size_t i = 0; i < count && result == 0; i++) {
             if (views[i].start > offset)
-                result = put_file(sink, file->descriptor, offset, views[i].start - offset);
+                result = put_file(file, sink, offset, views[i].start - offset);
             if (result == 0)
                 put_bytes(sink, nvm__at(file->pool, views[i].offset), views[i].length);
             offset = views[i].start + views[i].length;
         }
         if (result == 0 && offset < stop)
-            result = put_file(sink, file->descriptor, offset, stop - offset);
+            result = put_file(file, sink, offset, stop - offset);
         offset = stop;
     }
+    return result;
+}
+
+static int read_once(struct zio_nvm_file *file, const struct sink *from, uint64_t offset,
+                     uint64_t wanted, bool *good) {
+    struct sink sink = *from;
+    uint64_t retired;
+    int result = nvm__catch_up(file->pool, &retired);
+    if (result == 0)
+        result = put_range(file, &sink, offset, offset + wanted, retired);
+    nvm__loads_done();
+    *good = result != ZIO_EAGAIN && atomic_load(&file->pool->shared->retired) == retired;
     return result;
 }
 
@@ -120,7 +128,7 @@ ssize_t zio_nvm_read(struct zio_nvm_file *file, int64_t offset, const struct iov
         return usable;
     if (offset < 0)
         return ZIO_EINVAL;
-    uint64_t wanted = 0, bytes = atomic_load(&file->bytes);
+    uint64_t wanted = 0, bytes = atomic_load(&file->shared->bytes);
     for (size_t i = 0; i < count; i++) {
         if (pieces[i].iov_len > (uint64_t)INT64_MAX - wanted)
             return ZIO_EINVAL;
@@ -131,15 +139,23 @@ ssize_t zio_nvm_read(struct zio_nvm_file *file, int64_t offset, const struct iov
     if (wanted > bytes - (uint64_t)offset)
         wanted = bytes - (uint64_t)offset;
     struct sink sink = {.pieces = pieces, .count = count, .at = 0, .done = 0};
-    /* A handler that came now and wrote could wait for a digest, and that for this reader. */
-    uint64_t mask = zio_signals_block();
-    uint32_t phase = nvm__enter(pool);
-    int result = put_range(file, &sink, (uint64_t)offset, (uint64_t)offset + wanted);
-    nvm__leave(pool, phase);
-    zio_signals_restore(mask);
+    bool good = false;
+    int result = 0;
+    for (int attempt = 0; attempt < READ_ATTEMPTS && !good; attempt++)
+        result = read_once(file, &sink, (uint64_t)offset, wanted, &good);
+    if (!good) {
+        uint64_t mask = zio_signals_block();
+        nvm__lock(pool, &pool->shared->digest_lock);
+        for (int attempt = 0; attempt < READ_ATTEMPTS && !good; attempt++)
+            result = read_once(file, &sink, (uint64_t)offset, wanted, &good);
+        nvm__unlock(&pool->shared->digest_lock);
+        zio_signals_restore(mask);
+    }
+    if (!good) /* somebody wrote over the pool */
+        result = -EIO;
     return result < 0 ? result : (ssize_t)wanted;
 }
 
 uint64_t zio_nvm_file_bytes(struct zio_nvm_file *file) {
-    return atomic_load(&file->bytes);
+    return atomic_load(&file->shared->bytes);
 }

@@ -96,36 +96,53 @@ static bool is_possible(const struct zio_nvm_pool *pool, const struct nvm_record
         record->length > (uint64_t)INT64_MAX - record->offset ||
         record->offset > (uint64_t)INT64_MAX)
         return false;
-    const struct nvm_file_entry *entry = pool->files[record->slot].entry;
-    if (entry->state == NVM_FILE_FREE || entry->use != record->use)
+    const struct nvm_shared_file *file = &pool->shared->files[record->slot];
+    if (!atomic_load(&file->known) || file->use != record->use)
         return false;
     if (record->kind == NVM_RECORD_INLINE)
         return record->data == (uint64_t)((const unsigned char *)(record + 1) - pool->pm.base);
-    return record->data >= pool->data_offset && record->data < pool->bytes &&
-           record->length <= pool->bytes - record->data;
+    uint64_t end = pool->data_offset + pool->blocks * NVM_PAGE;
+    return record->data >= pool->data_offset && record->data < end &&
+           record->length <= end - record->data;
 }
 
-/* The end of what a dead process completed. */
-static struct nvm_cursor find_end(struct zio_nvm_pool *pool, struct nvm_scan *scan) {
-    struct nvm_cursor cursor = scan->end, good = cursor;
+int nvm__next_data(const struct zio_nvm_pool *pool, struct nvm_cursor *cursor, uint64_t end,
+                   const struct nvm_record **record) {
+    while (cursor->sequence < end) {
+        if (!nvm__next_record(pool, cursor, record))
+            return -EIO;
+        if ((*record)->kind == NVM_RECORD_DATA || (*record)->kind == NVM_RECORD_INLINE)
+            return 1;
+    }
+    return 0;
+}
+
+struct nvm_cursor nvm__find_end(const struct zio_nvm_pool *pool, struct nvm_cursor cursor,
+                                uint64_t *newest) {
+    struct nvm_cursor good = cursor;
     const struct nvm_record *record;
     while (nvm__next_record(pool, &cursor, &record)) {
-        if (record->generation > scan->newest)
-            scan->newest = record->generation;
+        if (record->generation > *newest)
+            *newest = record->generation;
         if (!(record->flags & NVM_RECORD_MORE))
             good = cursor;
     }
     return good;
 }
 
-static void count_record(struct zio_nvm_pool *pool, const struct nvm_record *record) {
-    struct zio_nvm_file *file = &pool->files[record->slot];
+void nvm__count_record(struct zio_nvm_pool *pool, const struct nvm_record *record) {
+    struct nvm_shared_file *file = &pool->shared->files[record->slot];
     if (record->kind == NVM_RECORD_DATA)
         nvm__use_blocks(pool, record->data, record->length);
-    if (file->bytes < record->offset + record->length)
-        file->bytes = record->offset + record->length;
-    file->records++;
-    file->logged_bytes += record->length;
+    if (atomic_load(&file->bytes) < record->offset + record->length)
+        atomic_store(&file->bytes, record->offset + record->length);
+    if (atomic_load(&file->last_sequence) < record->sequence)
+        atomic_store(&file->last_sequence, record->sequence);
+}
+
+static const char *path_of(struct zio_nvm_pool *pool, uint32_t slot) {
+    nvm__fetch_entry(&pool->files[slot]);
+    return pool->files[slot].entry->path;
 }
 
 /* Checks every record before `end`, and counts it, or shows it to the visitor. */
@@ -144,11 +161,13 @@ static int go_through(struct zio_nvm_pool *pool, struct nvm_cursor end, struct n
         if ((record->flags & NVM_RECORD_CRC) &&
             nvm__crc32c(0, data, record->length) != record->data_crc)
             return nvm__problem(problem, ZIO_NVM_DATA_DAMAGED, -EIO, record->data,
-                                pool->files[record->slot].entry->path);
+                                path_of(pool, record->slot));
         scan->records++;
         scan->bytes += record->length;
         if (!visitor) {
-            count_record(pool, record);
+            nvm__count_record(pool, record);
+            pool->files[record->slot].records++;
+            pool->files[record->slot].logged_bytes += record->length;
             continue;
         }
         struct zio_nvm_good_record good = {record->slot, record->sequence, record->offset,
@@ -168,7 +187,7 @@ int nvm__scan(struct zio_nvm_pool *pool, bool same_boot, struct nvm_scan *scan,
     if (pool->super.state == NVM_CLEAN)
         return 0;
     scan->committed = find_committed(pool, &scan->newest);
-    struct nvm_cursor end = find_end(pool, scan);
+    struct nvm_cursor end = nvm__find_end(pool, scan->end, &scan->newest);
     if (scan->newest > pool->super.generation)
         return nvm__problem(problem, ZIO_NVM_SUPERBLOCK_STALE, -EIO, NVM_SUPERBLOCKS, NULL);
     if (end.sequence <= scan->committed || !same_boot) {

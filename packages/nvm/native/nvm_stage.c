@@ -20,23 +20,31 @@ static int allocate_some(struct zio_nvm_pool *pool, uint64_t *bytes,
     return result;
 }
 
+/* Dead members were cleared by the digest before. */
+static bool has_staged(const struct zio_nvm_pool *pool) {
+    for (uint32_t slot = 0; slot < NVM_MEMBERS; slot++)
+        if (atomic_load(&pool->shared->members[slot].staged) > 0)
+            return true;
+    return false;
+}
+
 /* The same after a digest. Blocks that other writes have staged, and not logged yet, come free by
  * one of the next digests: they are waited for, in short steps, but not for ever, because such a
  * write may itself be waiting to append behind this one. */
 static int allocate_patiently(struct zio_nvm_pool *pool, uint64_t *bytes,
                               struct zio_storage_extent *extent) {
     const struct timespec pause = {.tv_sec = 0, .tv_nsec = 200000};
-    atomic_fetch_add(&pool->waits, 1);
+    atomic_fetch_add(&pool->shared->waits, 1);
     for (int step = 0;; step++) {
-        uint64_t appended = atomic_load(&pool->appended_bytes);
-        bool others = atomic_load(&pool->staged) > 0;
+        uint64_t appended = atomic_load(&pool->shared->appended_bytes);
+        bool others = has_staged(pool);
         int result = zio_nvm_digest(pool, NULL);
         if (result == 0)
             result = allocate_some(pool, bytes, extent);
         if (result != ZIO_ENOMEM)
             return result;
-        others = others || atomic_load(&pool->staged) > 0 ||
-                 atomic_load(&pool->appended_bytes) != appended;
+        others = others || has_staged(pool) ||
+                 atomic_load(&pool->shared->appended_bytes) != appended;
         if (!others || step == PATIENT_STEPS)
             return -ENOSPC;
         zio_syscall(SYS_nanosleep, &pause, NULL);
@@ -49,15 +57,15 @@ static int stage_copy(struct zio_nvm_pool *pool, struct nvm_staged *staged,
                       const unsigned char *from, uint64_t length, bool first) {
     struct zio_storage_extent extent;
     uint64_t bytes = length < NVM_COPY_MAX ? length : NVM_COPY_MAX;
-    atomic_fetch_add(&pool->staged, 1); /* before it has the blocks: who lacks them looks */
+    atomic_fetch_add(&nvm__self(pool)->staged, 1); /* before it has the blocks: who lacks them looks */
     int result = zio_nvm_allocate(pool, bytes, &extent);
     if (result == ZIO_ENOMEM && first) {
-        atomic_fetch_sub(&pool->staged, 1);
+        atomic_fetch_sub(&nvm__self(pool)->staged, 1);
         result = allocate_patiently(pool, &bytes, &extent);
-        atomic_fetch_add(&pool->staged, 1);
+        atomic_fetch_add(&nvm__self(pool)->staged, 1);
     }
     if (result < 0) {
-        atomic_fetch_sub(&pool->staged, 1);
+        atomic_fetch_sub(&nvm__self(pool)->staged, 1);
         return result;
     }
     zio_pm_store(&pool->pm, extent.token, from, bytes);
@@ -71,8 +79,8 @@ static int stage_copy(struct zio_nvm_pool *pool, struct nvm_staged *staged,
 static int stage_reference(const struct zio_nvm_pool *pool, struct nvm_staged *staged,
                            const struct zio_storage_piece *piece, uint64_t done) {
     uint64_t data = (uint64_t)(piece->data - pool->pm.base) + done;
-    if (data < pool->data_offset || data >= pool->bytes ||
-        piece->length - done > pool->bytes - data)
+    uint64_t end = pool->data_offset + pool->blocks * NVM_PAGE;
+    if (data < pool->data_offset || data >= end || piece->length - done > end - data)
         return ZIO_EINVAL;
     staged->kind = NVM_RECORD_DATA;
     staged->data = data;

@@ -15,7 +15,11 @@ uint32_t nvm__header_crc(const struct nvm_header *header) {
 static bool layout_fits(const struct nvm_header *header) {
     uint64_t files_end = NVM_FILES + (uint64_t)header->file_slots * NVM_FILE_BYTES;
     return header->file_slots > 0 && header->file_slots <= 1 << 16 &&
-           header->ring_offset == files_end && header->ring_bytes >= NVM_PAGE &&
+           header->shared_bytes >= nvm__shared_bytes(header->file_slots) &&
+           header->shared_bytes % NVM_PAGE == 0 &&
+           header->shared_bytes < UINT64_C(1) << 40 &&
+           header->ring_offset == files_end + header->shared_bytes &&
+           header->ring_bytes >= NVM_PAGE &&
            header->ring_bytes % NVM_PAGE == 0 && header->ring_bytes < UINT64_C(1) << 46 &&
            header->data_offset == header->ring_offset + header->ring_bytes;
 }
@@ -58,6 +62,7 @@ int nvm__check_header(struct zio_nvm_pool *pool, uint64_t file_bytes, uint32_t *
         (second != ZIO_NVM_NONE && !repair(pool, NVM_HEADER_COPY, header, sizeof *header)))
         return nvm__system(problem, -EIO, "msync", NULL);
     *repaired += (first != ZIO_NVM_NONE) + (second != ZIO_NVM_NONE);
+    pool->shared_offset = header->ring_offset - header->shared_bytes;
     pool->ring_offset = header->ring_offset;
     pool->ring_bytes = header->ring_bytes;
     pool->data_offset = header->data_offset;
@@ -72,29 +77,37 @@ static uint32_t super_crc(const struct zio_nvm_pool *pool, const struct nvm_supe
     return nvm__crc32c(pool->seed, &super->state, sizeof *super - sizeof super->crc);
 }
 
-int nvm__choose_super(struct zio_nvm_pool *pool, uint32_t *repaired,
-                      struct zio_nvm_problem *problem) {
-    const struct nvm_superblock *best = NULL;
-    unsigned damaged = 0;
-    for (unsigned copy = 0; copy < 2; copy++) {
-        uint64_t at = NVM_SUPERBLOCKS + copy * NVM_PAGE;
-        const struct nvm_superblock *super = nvm__at(pool, at);
-        if (super->crc != super_crc(pool, super) || super->tail >= pool->ring_bytes ||
-            super->tail % NVM_LINE || super->pool_bytes % NVM_PAGE ||
-            super->pool_bytes <= pool->data_offset) {
-            damaged++;
-        } else if (!best || super->generation > best->generation) {
-            best = super;
-            pool->super_copy = copy;
+int nvm__newest_super(const struct zio_nvm_pool *pool, struct nvm_superblock *super, unsigned *copy,
+                      unsigned *damaged) {
+    int result = -EIO;
+    *damaged = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        struct nvm_superblock found; /* somebody may be writing it */
+        zio__copy_bytes(&found, nvm__at(pool, NVM_SUPERBLOCKS + i * NVM_PAGE), sizeof found);
+        if (found.crc != super_crc(pool, &found) || found.tail >= pool->ring_bytes ||
+            found.tail % NVM_LINE || found.pool_bytes % NVM_PAGE ||
+            found.pool_bytes <= pool->data_offset) {
+            ++*damaged;
+        } else if (result < 0 || found.generation > super->generation) {
+            zio__copy_bytes(super, &found, sizeof found);
+            *copy = i;
+            result = 0;
         }
     }
-    if (!best)
+    return result;
+}
+
+int nvm__choose_super(struct zio_nvm_pool *pool, uint32_t *repaired,
+                      struct zio_nvm_problem *problem) {
+    struct nvm_superblock super;
+    unsigned damaged;
+    if (nvm__newest_super(pool, &super, &pool->super_copy, &damaged) < 0)
         return nvm__problem(problem, ZIO_NVM_SUPERBLOCK_DAMAGED, ZIO_EINVAL, NVM_SUPERBLOCKS, NULL);
-    if (best->pool_bytes > pool->bytes)
+    if (super.pool_bytes > pool->bytes)
         return nvm__problem(problem, ZIO_NVM_TRUNCATED, ZIO_EINVAL, pool->bytes, NULL);
     *repaired += damaged; /* the next nvm__write_super writes both */
-    pool->bytes = best->pool_bytes;
-    zio__copy_bytes(&pool->super, best, sizeof *best);
+    pool->bytes = super.pool_bytes;
+    zio__copy_bytes(&pool->super, &super, sizeof super);
     return 0;
 }
 

@@ -51,7 +51,7 @@ test("create makes a pool, which inspect and check show", async () => {
   const created = await nvm("create", pool, "--size", "2M", "--checksum", "--json");
   expect({ status: created.status, stderr: created.stderr }).toEqual({ status: 0, stderr: "" });
   const { stats } = JSON.parse(created.stdout);
-  expect(stats).toMatchObject({ sizeBytes: 2 << 20, checksumsData: true, formatVersion: 1, medium: "disk" });
+  expect(stats).toMatchObject({ sizeBytes: 2 << 20, checksumsData: true, formatVersion: 2, medium: "disk" });
   const inspected = await nvm("inspect", pool);
   expect(inspected.stdout).toContain(`uuid       ${stats.uuid}\n`);
   expect(inspected.stdout).toContain("state      closed; nothing is to be applied");

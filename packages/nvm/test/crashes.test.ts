@@ -23,32 +23,32 @@ test("after a power cut at any moment a prefix of the writes is there, with all 
 const mutants: [string, string, string, string][] = [
   [
     "the data of a record is not flushed",
-    "nvm_log.c",
+    "nvm_commit.c",
     "zio_pm_flush(&pool->pm, batch, record->data, record->length);",
     "(void)batch;",
   ],
   [
     "the records are not flushed",
-    "nvm_log.c",
+    "nvm_commit.c",
     "flush_ring(pool, &batch, from, end.at, cursor.walked > 0);",
     "(void)from;",
   ],
   [
     "there is no fence before the commit",
-    "nvm_log.c",
+    "nvm_commit.c",
     "flush_ring(pool, &batch, from, end.at, cursor.walked > 0);\n        result = zio_pm_fence(&pool->pm, &batch);",
     "flush_ring(pool, &batch, from, end.at, cursor.walked > 0);",
   ],
-  ["the commit is not flushed", "nvm_log.c", "flush_ring(pool, &batch, end.at, head, true);", "(void)head;"],
+  ["the commit is not flushed", "nvm_commit.c", "flush_ring(pool, &batch, end.at, head, true);", "(void)head;"],
   [
     "there is no fence after the commit",
-    "nvm_log.c",
+    "nvm_commit.c",
     "flush_ring(pool, &batch, end.at, head, true);\n        result = zio_pm_fence(&pool->pm, &batch);",
     "flush_ring(pool, &batch, end.at, head, true);",
   ],
   [
     "the commit comes before the data",
-    "nvm_log.c",
+    "nvm_commit.c",
     "int result = flush_records(pool, &batch, &cursor, end.sequence);",
     "put_commit(pool, covered);\n    int result = flush_records(pool, &batch, &cursor, end.sequence);",
   ],
@@ -56,7 +56,7 @@ const mutants: [string, string, string, string][] = [
   [
     "the target is not synced before its log is given up",
     "nvm_apply.c",
-    "observer->file_sync(observer->context, file->descriptor);",
+    "observer->file_sync(observer->context, fd);",
     "(void)observer;",
   ],
 ];

@@ -89,6 +89,7 @@ struct zio_nvm_open_options {
   bool read_only;         /* for inspection: nothing is recovered, nothing written */
   bool accept_changed;    /* apply the log even to files that were changed meanwhile */
   bool expect_clean;      /* do not recover: NEEDS_RECOVERY where that were due */
+  const char *tree;       /* names the processes that may share it; NULL: this one alone */
   const char *boot;       /* 16 bytes that stand for this start of the machine; NULL: ask */
   const struct zio_nvm_observer *observer; /* of tests; NULL */
 };
@@ -113,7 +114,12 @@ int zio_nvm_close(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem);
 /* Ends it as the death of the process would. */
 void zio_nvm_abandon(struct zio_nvm_pool *pool);
 
-/* Grows or shrinks the pool: ZIO_EBUSY where what lies beyond the new end is in use. */
+/* Around fork, as in storage.h: the child is a member of its own, and uses the files that the parent
+ * used. Without these a child can do nothing with the pool. */
+void zio_nvm_before_fork(struct zio_nvm_pool *pool);
+void zio_nvm_after_fork(struct zio_nvm_pool *pool, bool child);
+
+/* Grows or shrinks the pool: ZIO_EBUSY where something lies in it, or another process has it open. */
 int zio_nvm_resize(struct zio_nvm_pool *pool, uint64_t bytes);
 
 /* As in storage.h. The token of an extent is its offset in the pool. */

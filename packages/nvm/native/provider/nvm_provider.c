@@ -62,7 +62,7 @@ static int open_pool(const struct zio_storage_options *options, struct zio_stora
     if (!problem)
         return ZIO_ENOMEM;
     struct zio_nvm_pool *opened = NULL;
-    struct zio_nvm_open_options how = {.boot = NULL};
+    struct zio_nvm_open_options how = {.tree = options->tree};
     int result = zio_nvm_open(options->path, &how, &opened, NULL, problem);
     if (result == ZIO_ENOENT && problem->kind == ZIO_NVM_SYSTEM && options->bytes > 0) {
         struct zio_nvm_create_options create = {.bytes = options->bytes & ~(uint64_t)4095,
@@ -182,11 +182,11 @@ static void usage_of(struct zio_storage_pool *pool, struct zio_storage_usage *us
 }
 
 static void before_fork(struct zio_storage_pool *pool) {
-    (void)pool;
+    zio_nvm_before_fork(pool_of(pool));
 }
 
 static void after_fork(struct zio_storage_pool *pool, int child) {
-    (void)pool, (void)child;
+    zio_nvm_after_fork(pool_of(pool), child != 0);
 }
 
 __attribute__((visibility("default"))) extern const struct zio_storage zio_storage;

@@ -95,7 +95,7 @@ int main(int count, char **arguments) {
         flip_range(header.data_offset, header.data_offset + 6 * NVM_PAGE, 61, !checksum);
         for (size_t bytes = 0; bytes < POOL; bytes += NVM_PAGE)
             try_open(bytes + random_below(&state, NVM_PAGE), true, false, bytes);
-        uint32_t version = 2;
+        uint32_t version = 3;
         memcpy(image + 8, &version, sizeof version);
         memcpy(image + NVM_HEADER_COPY + 8, &version, sizeof version);
         try_open(POOL, true, false, 8);

@@ -9,7 +9,7 @@
 #include "nvm_persist.h"
 
 enum {
-    POOL = 18 * 4096,
+    POOL = 26 * 4096,
     RING = 16384,
     LINE = 64,
     LINES = POOL / LINE,

@@ -1,0 +1,89 @@
+/* Space in the targets: allocated before a write is acknowledged, so that the digest does not find
+ * the disk full, and given back when the log is done with the file. */
+#include "nvm_internal.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <linux/falloc.h>
+
+#include <zio/syscall.h>
+
+/* Gives back what was reserved beyond the end of the target, which keeps its times. */
+void nvm__trim_target(struct zio_nvm_file *file) {
+    struct stat found;
+    int fd = atomic_load(&file->target.number);
+    if (file->shared->reserved_to == 0 || zio_syscall(SYS_fstat, fd, &found) < 0)
+        return;
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, found.st_mtim};
+    if (zio_syscall(SYS_ftruncate, fd, found.st_size) == 0)
+        zio_syscall(SYS_utimensat, fd, NULL, times, 0);
+}
+
+/* As the kernel would refuse it now; what is acknowledged must not be refused later. */
+static bool exceeds_limit(uint64_t end) {
+    struct {
+        uint64_t now, most;
+    } limit;
+    return zio_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && end > limit.now;
+}
+
+static uint64_t ahead(const struct zio_nvm_pool *pool) {
+    uint64_t bytes = pool->blocks * NVM_PAGE / 8;
+    uint64_t least = 1 << 20, most = 64 << 20;
+    return bytes < least ? least : bytes > most ? most : bytes;
+}
+
+static int allocate_space(struct zio_nvm_file *file, uint64_t from, uint64_t length) {
+    long result;
+    do
+        result = zio_syscall(SYS_fallocate, atomic_load(&file->target.number), FALLOC_FL_KEEP_SIZE,
+                             from, length);
+    while (result == -EINTR);
+    return (int)result;
+}
+
+/* Allocating changes the target's time of modification, so it is noted as the pool's own doing
+ * around it. */
+int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length) {
+    struct nvm_shared_file *shared = file->shared;
+    uint64_t end = offset + length, from = offset;
+    if (offset >= shared->reserved_from && end <= shared->reserved_to)
+        return 0;
+    if (exceeds_limit(end))
+        return -EFBIG;
+    bool extends = offset >= shared->reserved_from && offset <= shared->reserved_to &&
+                   shared->reserved_to > shared->reserved_from;
+    if (extends)
+        from = shared->reserved_to;
+    uint64_t more = end >= atomic_load(&shared->bytes) ? ahead(file->pool) : 0;
+    bool noted = shared->digesting; /* by the digest that runs, which will note it at its end */
+    int result = nvm__open_target(file, NULL);
+    if (result != 0)
+        return result < 0 ? result : -ESTALE;
+    if (!noted) {
+        nvm__fetch_entry(file);
+        file->entry->state = NVM_FILE_CHANGING;
+        result = nvm__write_entry(file);
+    }
+    if (result < 0)
+        return result;
+    int allocated = allocate_space(file, from, end - from + more);
+    if (allocated < 0 && more > 0) {
+        more = 0;
+        allocated = allocate_space(file, from, end - from);
+    }
+    if (!noted) {
+        result = nvm__note_target(file);
+        file->entry->state = NVM_FILE_USED;
+        if (result == 0)
+            result = nvm__write_entry(file);
+    }
+    if (allocated < 0 || result < 0)
+        return allocated < 0 ? allocated : result;
+    if (!extends)
+        shared->reserved_from = from;
+    shared->reserved_to = end + more;
+    return 0;
+}
