@@ -4,6 +4,7 @@
  * A test compares this list with the directory.
  */
 #include "arena.c"
+#include "clone.c"
 #include "error.c"
 #include "lock.c"
 #include "origin.c"

@@ -85,6 +85,7 @@ static void put_group(struct zio_nvm_file *file, struct nvm_group *group, uint64
         record.span = span;
         if (!is_inline)
             nvm__use_blocks(pool, staged->data, staged->length);
+        pool->shared->log_data += is_inline ? 0 : staged->length;
         nvm__put_record(pool, &record, is_inline ? group->staging + staged->data : NULL);
         at += staged->length;
     }
@@ -113,6 +114,15 @@ static void note_time(struct nvm_shared_file *shared) {
     zio_syscall(SYS_clock_gettime, CLOCK_REALTIME_COARSE, &now);
     atomic_store(&shared->modified_ns,
                  (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec);
+}
+
+bool nvm__is_pressed(const struct zio_nvm_pool *pool) {
+    const struct nvm_shared *shared = pool->shared;
+    uint64_t most = pool->blocks * NVM_PAGE / 2;
+    if (pool->medium == ZIO_NVM_MEDIUM_DRAM && most > NVM_DRAM_LOG)
+        most = NVM_DRAM_LOG;
+    return shared->ring.used * 2 >= pool->ring_bytes || shared->log_data >= most ||
+           (shared->log_data > 0 && shared->blocks_free < pool->blocks / 8);
 }
 
 /* 0, an error, or ZIO_EAGAIN where the ring has no room before the next digest. What readers go by
@@ -154,7 +164,10 @@ int nvm__append(struct zio_nvm_file *file, int64_t offset, struct nvm_group *gro
         int result = append_group(file, offset, group, where);
         if (result != ZIO_EAGAIN)
             disown_group(pool, group);
+        bool call = nvm__is_pressed(pool) && atomic_exchange(&pool->shared->pressed, 1) == 0;
         nvm__leave_state(pool, mask);
+        if (call)
+            nvm__call_workers(pool, false);
         if (result != ZIO_EAGAIN)
             return result;
         atomic_fetch_add(&pool->shared->waits, 1);

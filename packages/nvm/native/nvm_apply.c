@@ -10,7 +10,7 @@
 
 #include "bytes.h"
 
-enum { GATHER = 64, GATHER_BYTES = 8 << 20 };
+enum { GATHER = 64, GATHER_BYTES = 8 << 20, ELSEWHERE_STEPS = 5000 };
 
 /* Writes of one file that follow each other. */
 struct gather {
@@ -83,9 +83,22 @@ static struct nvm_cursor from_tail(struct zio_nvm_pool *pool) {
     return cursor;
 }
 
+/* Whether somebody else may have the target open: for a worker the rest of its process too. */
+static bool has_others(const struct zio_nvm_file *file) {
+    const struct zio_nvm_pool *pool = file->pool;
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < NVM_MEMBER_WORDS; i++) {
+        uint64_t own = !pool->is_worker && i == pool->slot / 64 ? UINT64_C(1) << pool->slot % 64 : 0;
+        any |= file->shared->users[i] & ~own;
+    }
+    return any != 0;
+}
+
 static int begin_file(struct zio_nvm_file *file, bool accept_changed,
                       struct zio_nvm_problem *problem) {
     int result = nvm__open_target(file, problem);
+    if (result != 0 && !accept_changed && has_others(file))
+        return NVM_ELSEWHERE;
     if (result == ZIO_ENOENT && accept_changed) { /* a file that is to be forgotten */
         file->touched = false;
         return 0;
@@ -225,13 +238,20 @@ static bool free_some(struct zio_nvm_pool *pool) {
             cursor.at = state->retired_at;
             break;
         }
-        if (record->kind == NVM_RECORD_DATA)
+        if (record->kind == NVM_RECORD_DATA) {
             nvm__leave_blocks(pool, record->data, record->length);
+            state->log_data -= record->length;
+        }
     }
+    state->block_hint = 0; /* what was used last is still in the caches */
     state->tail = cursor.at;
     state->tail_sequence = cursor.sequence;
     state->ring.used -= cursor.walked;
-    return cursor.sequence < end;
+    if (cursor.sequence < end)
+        return true;
+    atomic_store(&state->stuck, 0);
+    atomic_store(&state->pressed, nvm__is_pressed(pool));
+    return false;
 }
 
 /* Under the digest lock, after the files up to `end` were synced: gives everything before it back.
@@ -288,15 +308,31 @@ int nvm__digest_locked(struct zio_nvm_pool *pool, struct zio_nvm_problem *proble
     return 0;
 }
 
-int zio_nvm_digest(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
+static int digest(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
     nvm__problem(problem, ZIO_NVM_NONE, 0, 0, NULL);
-    int usable = nvm__usable(pool);
-    if (usable < 0 || pool->read_only)
-        return nvm__system(problem, usable < 0 ? usable : ZIO_EINVAL, "digest", NULL);
     uint64_t mask = zio_signals_block();
     nvm__lock(pool, &pool->shared->digest_lock);
     int result = nvm__digest_locked(pool, problem);
     nvm__unlock(&pool->shared->digest_lock);
     zio_signals_restore(mask);
     return result;
+}
+
+/* What only others can do is waited for, as long as they may well be at it. */
+int zio_nvm_digest(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
+    const struct timespec pause = {.tv_sec = 0, .tv_nsec = 1000 * 1000};
+    int usable = nvm__usable(pool);
+    if (usable < 0 || pool->read_only)
+        return nvm__system(problem, usable < 0 ? usable : ZIO_EINVAL, "digest", NULL);
+    for (int step = 0;; step++) {
+        int result = digest(pool, problem);
+        if (result != NVM_ELSEWHERE)
+            return result;
+        if (step == ELSEWHERE_STEPS)
+            return -ESTALE;
+        atomic_store(&pool->shared->pressed, 1);
+        nvm__call_workers(pool, true);
+        nvm__clear_dead(pool);
+        zio_syscall(SYS_nanosleep, &pause, NULL);
+    }
 }

@@ -32,6 +32,7 @@ void nvm__clear_counts(struct zio_nvm_pool *pool) {
     zio__zero_bytes(pool->block_uses, pool->blocks * NVM_COUNT_BYTES);
     pool->shared->blocks_free = pool->blocks;
     pool->shared->block_hint = 0;
+    pool->shared->log_data = 0;
 }
 
 static bool is_free(const struct zio_nvm_pool *pool, uint64_t block) {

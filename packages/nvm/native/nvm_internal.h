@@ -20,6 +20,8 @@ enum {
     NVM_GROUP_MAX = 16,    /* records of a write that come or go together */
     NVM_GROUP_SPAN = NVM_GROUP_MAX * NVM_LINE + NVM_INLINE_MAX + NVM_GROUP_MAX * NVM_LINE,
     NVM_COPY_MAX = 1 << 20,
+    NVM_DRAM_LOG = 64 << 20, /* data that is logged before a digest, where it costs little */
+    NVM_ELSEWHERE = -EREMOTE, /* others have the targets that cannot be opened here */
     NVM_COUNT_BYTES = sizeof(uint32_t) + sizeof(uint16_t), /* of a block */
 };
 
@@ -60,6 +62,14 @@ struct nvm_heir {
     int descriptor;
 };
 
+/* The thread that digests in the background: nvm_worker.c. */
+struct nvm_worker {
+    struct zio_nvm_pool *pool; /* its own handle */
+    unsigned char *memory;     /* stack and thread pointer; NULL: there is none */
+    _Atomic int32_t thread;    /* 0 once it has ended */
+    _Atomic int stop;
+};
+
 struct zio_nvm_pool {
     struct zio_pm pm;
     uint64_t bytes, mapped;
@@ -77,6 +87,10 @@ struct zio_nvm_pool {
     void *life;               /* the mapping that keeps its lock */
     _Atomic uint64_t *sentinel; /* 0 in a child that was made behind our back */
     struct nvm_heir heir;
+    struct nvm_worker worker;
+    bool wants_worker; /* in a child too */
+    bool background;   /* a worker is to be started by the first write */
+    bool is_worker;
 
     struct nvm_shared *shared;
     uint32_t *block_uses;   /* by the log; in the pool, behind the data */
@@ -264,6 +278,8 @@ int nvm__stage_group(struct zio_nvm_pool *pool, struct nvm_group *group,
 /* Appends a staged group; waits for digests. Under the file's lock. */
 int nvm__append(struct zio_nvm_file *file, int64_t offset, struct nvm_group *group,
                 uint64_t *where);
+/* Whether it is time for a digest. Under the state lock. */
+bool nvm__is_pressed(const struct zio_nvm_pool *pool);
 void nvm__put_record(struct zio_nvm_pool *pool, struct nvm_record *record, const void *inline_data);
 
 /* nvm_log.c */
@@ -293,6 +309,12 @@ int nvm__target_number(struct zio_nvm_file *file);
 /* nvm_index.c */
 /* Brings the trees up to date. Returns the sequence number with which they begin. */
 int nvm__catch_up(struct zio_nvm_pool *pool, uint64_t *retired);
+
+/* nvm_worker.c */
+void nvm__start_worker(struct zio_nvm_pool *pool);
+void nvm__stop_worker(struct zio_nvm_pool *pool);
+void nvm__free_worker(struct nvm_worker *worker);
+void nvm__call_workers(struct zio_nvm_pool *pool, bool all);
 
 /* Whether the caller may change the pool: 0, the error that ended it, or ZIO_ENOTSUP in a child. */
 int nvm__usable(struct zio_nvm_pool *pool);

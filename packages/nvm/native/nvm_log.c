@@ -27,6 +27,8 @@ ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, const struct zio_sto
         return usable;
     if (pool->read_only || offset < -1)
         return ZIO_EINVAL;
+    if (pool->background)
+        nvm__start_worker(pool);
     struct nvm_group group;
     size_t index = 0;
     uint64_t done = 0, written = 0;

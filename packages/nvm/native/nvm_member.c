@@ -282,6 +282,8 @@ static void begin_child(struct zio_nvm_pool *pool) {
     zio_syscall(SYS_madvise, pool->extent_blocks, pool->blocks * sizeof *pool->extent_blocks,
                 MADV_DONTNEED);
     atomic_store(&nvm__self(pool)->pid, (int32_t)zio_syscall(SYS_getpid));
+    nvm__free_worker(&pool->worker); /* of the parent's memory, a copy */
+    pool->background = pool->wants_worker;
     atomic_store(pool->sentinel, 1);
 }
 

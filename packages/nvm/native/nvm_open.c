@@ -20,6 +20,8 @@ int nvm__usable(struct zio_nvm_pool *pool) {
 /* What a process that was made behind our back inherited of these is not its own. */
 static void dispose(struct zio_nvm_pool *pool) {
     bool ours = atomic_load(pool->sentinel) != 0;
+    if (ours)
+        nvm__stop_worker(pool);
     for (uint32_t slot = 0; pool->files && slot < pool->file_slots; slot++)
         nvm__drop(&pool->files[slot].target);
     zio_slab_destroy(&pool->nodes);
@@ -221,6 +223,7 @@ int zio_nvm_open(const char *path, const struct zio_nvm_open_options *options,
         return nvm__system(problem, ZIO_ENOMEM, "mmap", path);
     opened->read_only = options->read_only;
     opened->pm.observer = options->observer;
+    opened->wants_worker = opened->background = options->background && !options->read_only;
     if (options->boot)
         zio__copy_bytes(opened->boot, options->boot, sizeof opened->boot);
     else
@@ -265,6 +268,7 @@ int zio_nvm_close(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
     int result = 0;
     nvm__problem(problem, ZIO_NVM_NONE, 0, 0, NULL);
     if (!pool->read_only && nvm__usable(pool) != ZIO_ENOTSUP) {
+        nvm__stop_worker(pool);
         for (uint32_t slot = 0; slot < pool->file_slots; slot++)
             pool->files[slot].users = 0;
         nvm__clear_self(pool);

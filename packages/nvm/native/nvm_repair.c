@@ -87,6 +87,7 @@ void nvm__repair(struct zio_nvm_pool *pool) {
     for (uint64_t block = 0; block < pool->blocks; block++)
         pool->block_uses[block] = 0;
     shared->blocks_free = 0; /* counted at the end */
+    shared->log_data = 0;
     struct nvm_cursor cursor = {.at = super.tail, .sequence = super.tail_sequence};
     uint64_t newest = 0;
     struct nvm_cursor end = nvm__find_end(pool, cursor, &newest);
@@ -100,4 +101,5 @@ void nvm__repair(struct zio_nvm_pool *pool) {
     shared->ring.used = end.walked;
     atomic_store(&shared->appended, end.sequence - 1);
     atomic_fetch_add(&shared->repairs, 1);
+    atomic_store(&shared->pressed, 0); /* who appends looks anew */
 }

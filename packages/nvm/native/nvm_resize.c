@@ -44,6 +44,7 @@ static int resize_alone(struct zio_nvm_pool *pool, uint64_t bytes) {
 
 int zio_nvm_resize(struct zio_nvm_pool *pool, uint64_t bytes) {
     int32_t pid;
+    nvm__stop_worker(pool); /* it has the pool mapped as it was */
     int result = zio_nvm_digest(pool, NULL);
     if (result < 0)
         return result;

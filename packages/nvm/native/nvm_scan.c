@@ -132,8 +132,10 @@ struct nvm_cursor nvm__find_end(const struct zio_nvm_pool *pool, struct nvm_curs
 
 void nvm__count_record(struct zio_nvm_pool *pool, const struct nvm_record *record) {
     struct nvm_shared_file *file = &pool->shared->files[record->slot];
-    if (record->kind == NVM_RECORD_DATA)
+    if (record->kind == NVM_RECORD_DATA) {
         nvm__use_blocks(pool, record->data, record->length);
+        pool->shared->log_data += record->length;
+    }
     if (atomic_load(&file->bytes) < record->offset + record->length)
         atomic_store(&file->bytes, record->offset + record->length);
     if (atomic_load(&file->last_sequence) < record->sequence)

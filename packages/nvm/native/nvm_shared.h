@@ -65,6 +65,10 @@ struct nvm_shared {
     uint64_t committed, committed_at; /* last durable sequence; where in the ring the next lies */
     _Atomic uint64_t durable, appended; /* the same for whoever holds no lock */
     uint64_t blocks_free, block_hint;
+    uint64_t log_data;            /* bytes in blocks that the log refers to */
+    _Atomic uint32_t pressed;     /* it is time for a digest */
+    _Atomic uint32_t stuck;       /* whoever was woken for it could not do it */
+    _Atomic uint32_t call;        /* changes when workers are to look again */
 
     _Atomic uint64_t appended_bytes, referenced_bytes, digested_bytes, commits, digests, waits;
     _Atomic uint64_t repairs;

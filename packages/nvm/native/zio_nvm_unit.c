@@ -30,3 +30,4 @@
 #include "nvm_scan.c"
 #include "nvm_stage.c"
 #include "nvm_super.c"
+#include "nvm_worker.c"

@@ -1,10 +1,9 @@
 // Power cuts, enumerated: see test/native/crash_test.c. And the same with mistakes put into the sources, which must be found.
 import { randomInt } from "node:crypto";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { runProgram } from "@zio/test-support";
 import { expect, test } from "vitest";
-import { compileNative, join, native } from "./support/compile-native.js";
+import { compileNative } from "./support/compile-native.js";
+import { withMistake } from "./support/mutant.js";
 
 const seed = process.env.ZIO_TEST_SEED ?? String(randomInt(2 ** 31));
 /** More for a soak: `ZIO_NVM_HISTORIES=500 npm test -- packages/nvm/test/crashes.test.ts`. */
@@ -15,8 +14,10 @@ test("after a power cut at any moment a prefix of the writes is there, with all 
   const program = await compileNative("crash_test", {});
   const { status, stdout, stderr } = await runProgram(program, ["/dev/shm", seed, histories], { timeoutMs: 600_000 });
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  const [, states = "0"] = /^(\d+) states at \d+ points/.exec(stdout.toString()) ?? [];
+  const [, states = "0", repairs = "0"] =
+    /^(\d+) states at \d+ points, built anew (\d+) times/.exec(stdout.toString()) ?? [];
   expect(Number(states)).toBeGreaterThan(1000);
+  expect(Number(repairs)).toBeGreaterThan(0);
 }, 600_000);
 
 /** Name, file, what stands there, what is put there instead. */
@@ -64,20 +65,14 @@ const mutants: [string, string, string, string][] = [
 test.each(mutants)(
   "it would be noticed if %s",
   async (_, file, correct, wrong) => {
-    const directory = mkdtempSync(join(tmpdir(), "zio-nvm-mutant-"));
-    try {
-      cpSync(native, directory, { recursive: true });
-      const source = readFileSync(join(directory, file), "utf8");
-      expect(source.split(correct)).toHaveLength(2);
-      writeFileSync(join(directory, file), source.replace(correct, wrong));
-      const program = await compileNative("crash_test", { flags: ["-O0"] }, directory);
-      // Few histories find each of them; the seeds differ from run to run.
-      const { status, stderr } = await runProgram(program, ["/dev/shm", seed, "40"], { timeoutMs: 120_000 });
-      expect(status).toBe(1);
-      expect(stderr).toMatch(/^crash state \d+ of history/m);
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
-    }
+    // Few histories find each of them; the seeds differ from run to run.
+    const { status, stderr } = await withMistake({ file, correct, wrong }, async (directory) =>
+      runProgram(await compileNative("crash_test", { flags: ["-O0"] }, directory), ["/dev/shm", seed, "40"], {
+        timeoutMs: 120_000,
+      }),
+    );
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^crash state \d+ of history/m);
   },
   120_000,
 );

@@ -62,25 +62,6 @@ test(`after SIGKILL at ${kills} random moments every completed write is there`, 
   expect(await run(program, [tmpdir(), seed, kills])).toContain(`${kills} cycles`);
 }, 300_000);
 
-test(`processes that share a pool lose nothing when ${kills} of them are killed at random moments`, async () => {
-  const program = await compileNative("tree_test", { sanitizers: [] });
-  expect(await run(program, ["/dev/shm", seed, String(Number(kills) * 5)])).toMatch(/^\d+ killed in \d+ rounds/);
-  expect(await run(program, [tmpdir(), seed, kills])).toMatch(/^\d+ killed in \d+ rounds/);
-}, 300_000);
-
-/** All of them: `ZIO_NVM_STEP=1 npm test -- packages/nvm -t "basic blocks"`. */
-const stride = process.env.ZIO_NVM_STEP ?? "251";
-
-test(`a process that dies at any of its basic blocks, every ${stride}th, harms no other`, async () => {
-  const program = await compileNative("steps_test", { sanitizers: [], flags: ["-fsanitize-coverage=trace-pc"] });
-  const first = String(1 + (Number(seed) % Number(stride)));
-  const printed = await run(program, ["/dev/shm", first, stride]);
-  const [deaths = 0, ...stages] = [...printed.matchAll(/\d+/g)].map(Number);
-  expect(deaths).toBeGreaterThan(20);
-  // While it opens, appends, attaches, digests, changes, leaves and closes.
-  expect(stages.filter((count) => count > 0).length).toBeGreaterThan(5);
-}, 3_000_000);
-
 test.each(["-O1", "-O2", "-O3"])(
   "the data plane calls no libc, not even memcpy, at %s",
   async (level) => {

@@ -7,9 +7,13 @@
  * are among those of the later one, and nothing is acknowledged in between but at its beginning,
  * which asks for more. Few combinations are tried all; of many, the extremes and a sample.
  * Recovery is cut short in the same way, and must then come to the same end.
+ * In most histories two processes (here two handles) write in turn, one of them goes and another one
+ * comes, and sometimes what they share is built anew as after a death.
  *
  * usage: crash_test DIRECTORY SEED HISTORIES */
 #include "recorder.h"
+
+#include "nvm_internal.h"
 
 enum {
     WRITES = 40,
@@ -21,8 +25,8 @@ static struct recorder recorders[2];
 static unsigned char contents[WRITES + 1][FILE_ROOM]; /* after each number of writes */
 static uint64_t content_bytes[WRITES + 1];
 static int written, acknowledged;
-static uint64_t seed, states, points;
-static char crash_path[512], image_path[2][512];
+static uint64_t seed, states, points, repairs;
+static char target_path[512], crash_path[512], image_path[2][512];
 static int history;
 
 /* What one crash leaves. */
@@ -206,8 +210,23 @@ static void write_small(struct zio_nvm_file *file, uint64_t offset, size_t lengt
     ASSERT_EQUAL(log_plain(file, (int64_t)offset, bytes, length), length);
 }
 
+static struct zio_nvm_open_options member_options = {.boot = "before the crash",
+                                                     .observer = &recorders[0].observer,
+                                                     .tree = "crash"};
+
+static struct zio_nvm_file *join_in(struct zio_nvm_pool **pool) {
+    struct zio_nvm_file *file;
+    ASSERT_EQUAL(told(zio_nvm_open(pool_path, &member_options, pool, NULL, &problem)), 0);
+    int fd = open(target_path, O_RDWR | O_CLOEXEC);
+    ASSERT_EQUAL(told(zio_nvm_attach(*pool, fd, crash_path, &file, &problem)), 0);
+    close(fd);
+    return file;
+}
+
 /* The shortest history, all of whose states are tried; then random ones. */
 static void run_history(struct zio_nvm_pool *pool, struct zio_nvm_file *file) {
+    struct zio_nvm_pool *pools[2] = {pool, NULL};
+    struct zio_nvm_file *files[2] = {file, NULL};
     if (history == 0) {
         write_small(file, 0, 8);
         ASSERT_EQUAL(zio_nvm_sync(pool), 0);
@@ -220,6 +239,19 @@ static void run_history(struct zio_nvm_pool *pool, struct zio_nvm_file *file) {
     int steps = 3 + (int)random_below(&state, 12);
     for (int step = 0; step < steps; step++) {
         uint64_t what = random_below(&state, 10), offset = random_below(&state, 12000);
+        if (history % 4 > 0) {
+            if (!pools[1])
+                files[1] = join_in(&pools[1]);
+            int who = (int)random_below(&state, 2);
+            pool = pools[who];
+            file = files[who];
+            if (random_below(&state, 6) == 0)
+                atomic_store(&pool->shared->busy, 1); /* as who dies there leaves it */
+            if (who == 0 && random_below(&state, 6) == 0) {
+                zio_nvm_abandon(pools[1]);
+                pools[1] = NULL;
+            }
+        }
         /* What was logged before a sync that is under way may come out of it or not. */
         if (what < 4)
             write_small(file, offset, 1 + random_below(&state, 200));
@@ -232,6 +264,9 @@ static void run_history(struct zio_nvm_pool *pool, struct zio_nvm_file *file) {
         if (what >= 6)
             acknowledged = written;
     }
+    repairs += atomic_load(&pools[0]->shared->repairs);
+    if (pools[1])
+        zio_nvm_abandon(pools[1]);
 }
 
 /* A pool whose ring begins to be used somewhere, so that it wraps in some histories. */
@@ -259,13 +294,13 @@ int main(int count, char **arguments) {
     for (history = 0; history < histories; history++) {
         create_pool(POOL, RING, 1, history % 3 == 2);
         struct recorder *recorder = &recorders[0];
-        int fd = open(file_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        snprintf(target_path, sizeof target_path, "%s", file_path);
+        int fd = open(target_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         struct zio_nvm_pool *pool;
         struct zio_nvm_file *file;
         start_recorder(recorder, 0, recorder->media, contents[0], 0);
         recorder->quiet = true;
-        struct zio_nvm_open_options options = {.boot = "before the crash",
-                                               .observer = &recorder->observer};
+        struct zio_nvm_open_options options = member_options;
         ASSERT_EQUAL(told(zio_nvm_open(pool_path, &options, &pool, NULL, &problem)), 0);
         ASSERT_EQUAL(told(zio_nvm_attach(pool, fd, crash_path, &file, &problem)), 0);
         prepare(file, pool);
@@ -286,7 +321,8 @@ int main(int count, char **arguments) {
         }
         unlink(pool_path);
     }
-    printf("%llu states at %llu points\n", (unsigned long long)states, (unsigned long long)points);
+    printf("%llu states at %llu points, built anew %llu times\n", (unsigned long long)states,
+           (unsigned long long)points, (unsigned long long)repairs);
     unlink(crash_path);
     unlink(image_path[0]);
     unlink(image_path[1]);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <zio/storage.h>
@@ -118,6 +119,90 @@ static void a_file_that_is_left_is_the_kernels(void) {
     ASSERT_EQUAL(log_text(ZIO_STORAGE_AT_END, "!"), 1);
 }
 
+/* More than half of the pool's data and less than all: nobody waits for room. */
+static void the_log_is_applied_in_the_background(void) {
+    static unsigned char bytes[65536];
+    struct zio_storage_usage usage;
+    struct zio_storage_piece piece = {bytes, sizeof bytes, 0};
+    storage->usage(pool, &usage);
+    uint64_t before = usage.digested_bytes;
+    for (int i = 0; i < 28; i++)
+        ASSERT_EQUAL(storage->log(file, place(100 + i * 65536), &piece, 1, NULL), sizeof bytes);
+    for (int i = 0; i < 10000 && usage.digested_bytes - before < 24 * 65536; i++) {
+        usleep(1000);
+        storage->usage(pool, &usage);
+    }
+    ASSERT_COMPARE(usage.digested_bytes - before, >=, 24 * 65536);
+    ASSERT_EQUAL(storage->begin_change(file), 0);
+    ASSERT_EQUAL(ftruncate(fd, 12), 0);
+    ASSERT_EQUAL(storage->end_change(file, NULL), 0);
+}
+
+static void a_child_is_one_more_process_of_the_tree(void) {
+    char back[64] = {0};
+    struct iovec into = {back, sizeof back};
+    int status = 0;
+    storage->before_fork(pool);
+    pid_t child = fork();
+    if (child == 0) {
+        struct zio_storage_extent extent;
+        storage->after_fork(pool, 1);
+        ASSERT_EQUAL(log_text(ZIO_STORAGE_AT_END, "child"), 5);
+        ASSERT_EQUAL(storage->allocate(pool, 100000, &extent), 0);
+        ASSERT_EQUAL(log_text(ZIO_STORAGE_AT_POSITION, "'s"), 2);
+        _exit(0);
+    }
+    storage->after_fork(pool, 0);
+    ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    ASSERT_EQUAL(status, 0);
+    ASSERT_EQUAL(lseek(fd, 0, SEEK_CUR), 19); /* the descriptor's position is the child's too */
+    ASSERT_EQUAL(storage->read(file, place(0), &into, 1), 19);
+    ASSERT_EQUAL(strcmp(back, "hello, you.!child's"), 0);
+    child = fork();
+    if (child == 0) { /* who says nothing is refused */
+        ASSERT_EQUAL(log_text(ZIO_STORAGE_AT_END, "raw"), ZIO_ENOTSUP);
+        ASSERT_EQUAL(storage->read(file, place(0), &into, 1), ZIO_ENOTSUP);
+        ASSERT_EQUAL(storage->settle(file), ZIO_ENOTSUP);
+        ASSERT_EQUAL(storage->detach(file), ZIO_ENOTSUP);
+        _exit(0);
+    }
+    ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    ASSERT_EQUAL(status, 0);
+}
+
+/* A program that closes all descriptors, and has others with their numbers then. */
+static void descriptors_that_the_program_closes_are_opened_anew(void) {
+    char back[64] = {0};
+    struct iovec into = {back, sizeof back};
+    ASSERT_EQUAL(storage->settle(file), 0);
+    for (int number = fd + 1; number < 5000; number++) {
+        if (fcntl(number, F_GETFD) < 0)
+            continue;
+        int null = open("/dev/null", O_RDONLY);
+        dup2(null, number);
+        close(null);
+    }
+    ASSERT_EQUAL(storage->read(file, place(0), &into, 1), 19);
+    ASSERT_EQUAL(strcmp(back, "hello, you.!child's"), 0);
+    ASSERT_EQUAL(log_text(12, "!!!!!!!"), 7);
+    ASSERT_EQUAL(storage->settle(file), 0);
+    expect_file(other_path, "hello, you.!!!!!!!!");
+}
+
+static void another_tree_is_told_who_has_the_pool(const struct zio_storage_options *options) {
+    struct zio_storage_options others = *options;
+    struct zio_storage_pool *second;
+    char pid[16];
+    for (int i = 0; i < 2; i++) {
+        others.tree = i ? "another tree" : NULL;
+        ASSERT_EQUAL(storage->open(&others, &second, &refusal), ZIO_EBUSY);
+        snprintf(pid, sizeof pid, " %d", getpid());
+        ASSERT(strstr(refusal.text, pid) != NULL);
+    }
+    ASSERT_EQUAL(storage->open(options, &second, &refusal), 0);
+    ASSERT_EQUAL(storage->close(second), 0);
+}
+
 int main(int count, char **arguments) {
     ASSERT_EQUAL(count, 3);
     void *library = dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL);
@@ -143,9 +228,13 @@ int main(int count, char **arguments) {
     extents_are_free_once_their_writes_are_retired();
     the_kernel_changes_a_file_in_between();
     a_file_that_is_left_is_the_kernels();
+    the_log_is_applied_in_the_background();
+    a_child_is_one_more_process_of_the_tree();
+    another_tree_is_told_who_has_the_pool(&options);
+    descriptors_that_the_program_closes_are_opened_anew();
     ASSERT_EQUAL(storage->detach(file), 0);
     ASSERT_EQUAL(storage->close(pool), 0);
-    expect_file(other_path, "hello, you.!");
+    expect_file(other_path, "hello, you.!!!!!!!!");
     unlink(pool_path);
     unlink(other_path);
     rmdir(directory);

@@ -23,9 +23,10 @@ static struct progress *progress;
 static unsigned char bytes[FRAME_ROOM];
 static uint64_t state;
 static uint32_t started, killed, reads;
+static bool background; /* in this round digests are made by threads as well */
 
 static struct zio_nvm_pool *open_tree(void) {
-    struct zio_nvm_open_options options = {.tree = "a tree"};
+    struct zio_nvm_open_options options = {.tree = "a tree", .background = background};
     struct zio_nvm_pool *pool;
     ASSERT_EQUAL(told(zio_nvm_open(pool_path, &options, &pool, NULL, &problem)), 0);
     return pool;
@@ -42,6 +43,8 @@ static void read_some(struct zio_nvm_file *file) {
 
 static void write_on(struct zio_nvm_pool *pool, struct zio_nvm_file *file, uint32_t writer) {
     for (uint32_t number = 0; !atomic_load(&progress->stop); number++) {
+        while (atomic_load(&progress->bytes) >= LONGEST_ROUND && !atomic_load(&progress->stop))
+            usleep(1000);
         size_t length =
             random_below(&state, 4) ? random_below(&state, 300) : random_below(&state, 30000);
         atomic_store(&progress->begun[writer], number + 1);
@@ -168,6 +171,7 @@ int main(int count, char **arguments) {
         memset(progress, 0, sizeof *progress);
         started = 0;
         create_pool(POOL, RING, 2, rounds % 3 == 2);
+        background = rounds % 4 < 2;
         run_round(kills - killed < 100 ? kills - killed : 100, rounds % 2 == 0);
         written += atomic_load(&progress->bytes);
         rounds++;

@@ -1,11 +1,12 @@
 /* A raw clone with a start function, and the few process-wide odds and ends that the new
  * thread needs before anything else. No libc: the thread has no thread structure. */
+#include "clone.h"
+
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/resource.h>
 
 #include <zio/syscall.h>
-
-#include "internal.h"
 
 #if defined(__x86_64__)
 /* rdi flags, rsi stack, rdx parent_tid, rcx child_tid, r8 tls, r9 entry, 8(%rsp) argument.
