@@ -99,7 +99,7 @@ static int fill_file(struct zio_nvm_pool *pool, int fd, const char *path,
     do
         result = zio_syscall(SYS_fallocate, fd, 0, 0, pool->bytes);
     while (result == -EINTR);
-    if (result == -EOPNOTSUPP)
+    if (result == -EOPNOTSUPP || (result == 0 && !nvm__keeps_locks(fd)))
         return nvm__problem(problem, ZIO_NVM_UNSUITABLE, ZIO_ENOTSUP, 0, path);
     if (result < 0)
         return nvm__system(problem, (int)result, "fallocate", path);

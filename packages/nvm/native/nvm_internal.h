@@ -163,6 +163,7 @@ void nvm__open_gate(struct zio_nvm_pool *pool);
 /* Under the gate: whether there is a member that lives, this one apart; *pid is one's. */
 bool nvm__has_members(struct zio_nvm_pool *pool, int32_t *pid);
 int nvm__look_lock(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem);
+bool nvm__keeps_locks(int fd);
 int nvm__join(struct zio_nvm_pool *pool);
 /* Gives back what this member holds. */
 void nvm__clear_self(struct zio_nvm_pool *pool);

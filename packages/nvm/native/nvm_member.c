@@ -191,6 +191,24 @@ static int take_place(struct zio_nvm_pool *pool, uint32_t *slot, void **life) {
     return 0;
 }
 
+/* Whether a mapping of the file keeps the lock of its description, as members need it. */
+bool nvm__keeps_locks(int fd) {
+    struct flock lock;
+    long other = nvm__reopen(fd);
+    if (other < 0)
+        return true; /* no /proc: opening will tell */
+    long result = lock_bytes((int)other, F_OFD_SETLK, F_WRLCK, GATE_AT, 1, &lock);
+    long mapped = zio_syscall(SYS_mmap, 0, NVM_PAGE, PROT_NONE, MAP_SHARED, other, 0);
+    zio_syscall(SYS_close, other);
+    bool is_mapped = mapped >= 0 || mapped < -4095;
+    bool keeps = result == 0 && is_mapped &&
+                 lock_bytes(fd, F_OFD_GETLK, F_WRLCK, GATE_AT, 1, &lock) == 0 &&
+                 lock.l_type != F_UNLCK;
+    if (is_mapped)
+        zio_syscall(SYS_munmap, mapped, NVM_PAGE);
+    return keeps;
+}
+
 static uint32_t begin_life(struct zio_nvm_pool *pool, uint32_t slot) {
     struct nvm_member *member = &pool->shared->members[slot];
     return nvm__lock_name(slot, atomic_fetch_add(&member->incarnation, 1) + 1);

@@ -3,6 +3,7 @@
 #include "nvm_internal.h"
 
 #include <sys/mman.h>
+#include <time.h>
 
 #include <zio/signals.h>
 
@@ -120,7 +121,10 @@ static int recover(struct zio_nvm_pool *pool, const struct nvm_scan *scan, bool 
     start_ring(pool, end, end.sequence - 1, end.at);
     nvm__clear_counts(pool);
     result = nvm__forget_files(pool);
-    return result < 0 ? nvm__system(problem, result, "msync", NULL) : 0;
+    if (result < 0)
+        return nvm__system(problem, result, "msync", NULL);
+    atomic_store(&pool->shared->founded, 1);
+    return 0;
 }
 
 static int found(struct zio_nvm_pool *pool, const struct zio_nvm_open_options *options,
@@ -205,8 +209,12 @@ static int load(struct zio_nvm_pool *pool, const struct zio_nvm_open_options *op
     if (!pool->shared || zio_slab_init(&pool->nodes, zio_view_tree_node_bytes(), NODE_RESERVE) < 0 ||
         nvm__init_blocks(pool) < 0)
         return nvm__system(problem, ZIO_ENOMEM, "mmap", NULL);
-    if (!pool->read_only && nvm__has_members(pool, &pid))
-        return join(pool, options, pid, recovery, problem);
+    const struct timespec pause = {.tv_sec = 0, .tv_nsec = 200 * 1000};
+    while (!pool->read_only && nvm__has_members(pool, &pid)) {
+        if (atomic_load(&pool->shared->founded))
+            return join(pool, options, pid, recovery, problem);
+        zio_syscall(SYS_nanosleep, &pause, NULL); /* until it is gone */
+    }
     return found(pool, options, recovery, problem);
 }
 
@@ -233,9 +241,7 @@ int zio_nvm_open(const char *path, const struct zio_nvm_open_options *options,
         result = nvm__close_gate(opened, problem);
     if (result == 0)
         result = load(opened, options, recovery, problem);
-    if (opened->gate >= 0)
-        nvm__open_gate(opened);
-    if (result < 0) {
+    if (result < 0) { /* the gate stays closed until this is no member any more */
         /* For what is about the pool itself. */
         if (problem && !problem->path[0]) {
             const char *action = problem->action;
@@ -250,6 +256,8 @@ int zio_nvm_open(const char *path, const struct zio_nvm_open_options *options,
         dispose(opened);
         return result;
     }
+    if (opened->gate >= 0)
+        nvm__open_gate(opened);
     *pool = opened;
     return 0;
 }
@@ -258,6 +266,7 @@ static int close_last(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem
     int result = zio_nvm_digest(pool, problem);
     if (result < 0)
         return result;
+    atomic_store(&pool->shared->founded, 0); /* who comes now must not take it for open */
     pool->super.state = NVM_CLEAN;
     result = nvm__write_super(pool);
     return result < 0 ? nvm__system(problem, result, "msync", NULL) : 0;

@@ -15,7 +15,7 @@ static int probe(struct zio_nvm_pool *pool, const char *directory,
         return nvm__system(problem, kept, "open", directory);
     fd = atomic_load(&pool->own.number);
     long result = zio_syscall(SYS_fallocate, fd, 0, 0, NVM_PAGE);
-    if (result == -EOPNOTSUPP)
+    if (result == -EOPNOTSUPP || (result == 0 && !nvm__keeps_locks((int)fd)))
         return nvm__problem(problem, ZIO_NVM_UNSUITABLE, ZIO_ENOTSUP, 0, directory);
     if (result < 0)
         return nvm__system(problem, (int)result, "fallocate", directory);

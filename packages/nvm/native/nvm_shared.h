@@ -52,6 +52,9 @@ struct nvm_ring {
 
 struct nvm_shared {
     char tree[NVM_TREE_BYTES];
+    /* Set up and recovered, and not closed yet: a process that is being killed while it opens or
+     * closes the pool may lose the gate before it is seen to be dead. */
+    _Atomic uint32_t founded;
     struct nvm_lock digest_lock, commit_lock, state_lock;
 
     /* The rest but the counters is changed under the state lock alone. */

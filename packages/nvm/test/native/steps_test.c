@@ -1,5 +1,6 @@
 /* A process dies at each basic block of what it does in a pool that another one has open as well,
- * which then must find every write that had returned, go on, and get all space back. Compiled with
+ * which then must find every write that had returned, go on, and get all space back; or that has it
+ * open alone, and another one recovers. Compiled with
  * -fsanitize-coverage=trace-pc, which calls __sanitizer_cov_trace_pc in each block.
  *
  * usage: steps_test DIRECTORY FIRST STRIDE */
@@ -108,7 +109,16 @@ static void work(struct zio_nvm_pool *pool, struct zio_nvm_file *file) {
     stage(11);
 }
 
-/* Either as a child by fork, or as one that opens the pool by itself. Returns whether it died. */
+/* How the process that dies comes by the pool. */
+enum mode { OPENS_IT_TOO, BY_FORK, ALONE, MODES };
+
+static void join_tree(struct zio_nvm_pool **pool, struct zio_nvm_file **file) {
+    struct zio_nvm_open_options options = {.tree = "steps"};
+    ASSERT_EQUAL(told(zio_nvm_open(pool_path, &options, pool, NULL, &problem)), 0);
+    *file = attach_path(*pool, file_path);
+}
+
+/* Returns whether it died. */
 static bool run_child(struct zio_nvm_pool *pool, struct zio_nvm_file *file, uint64_t at,
                       bool forked) {
     atomic_store(&progress->completed, 0);
@@ -125,9 +135,7 @@ static bool run_child(struct zio_nvm_pool *pool, struct zio_nvm_file *file, uint
         if (forked) {
             zio_nvm_after_fork(pool, true);
         } else {
-            struct zio_nvm_open_options options = {.tree = "steps"};
-            ASSERT_EQUAL(told(zio_nvm_open(pool_path, &options, &pool, NULL, &problem)), 0);
-            file = attach_path(pool, file_path);
+            join_tree(&pool, &file);
         }
         work(pool, file);
         _exit(0);
@@ -178,17 +186,20 @@ int main(int count, char **arguments) {
     progress =
         mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     create_pool(POOL, RING, 4, false);
-    struct zio_nvm_open_options options = {.tree = "steps"};
     struct zio_nvm_pool *pool;
-    ASSERT_EQUAL(told(zio_nvm_open(pool_path, &options, &pool, NULL, &problem)), 0);
-    struct zio_nvm_file *file = attach_path(pool, file_path);
+    struct zio_nvm_file *file;
+    join_tree(&pool, &file);
     unsigned deaths = 0, stages[12] = {0};
-    for (int forked = 0; forked < 2; forked++) {
+    for (enum mode mode = 0; mode < MODES; mode++) {
         bool died = true;
         for (uint64_t at = first; died; at += stride) {
             alarm(30);
             start_round(pool, file);
-            died = run_child(pool, file, at, forked);
+            if (mode == ALONE)
+                ASSERT_EQUAL(told(zio_nvm_close(pool, &problem)), 0);
+            died = run_child(pool, file, at, mode == BY_FORK);
+            if (mode == ALONE)
+                join_tree(&pool, &file);
             deaths += died;
             stages[atomic_load(&progress->stage)]++;
             if (getenv("ZIO_STEPS_TALK"))
