@@ -16,8 +16,8 @@ enum zio_policy { ZIO_POLICY_ALWAYS, ZIO_POLICY_LEARN, ZIO_POLICY_OFF, ZIO_POLIC
 
 /* Every setting: X(identifier, "ZIO_NAME", kind, default, min, max) with the kinds SIZE (bytes; the text may end in
  * K, M or G), COUNT, ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), NUMBERS (word=number,
- * separated by commas), PATH and FLAG (yes or no). A size equal to the default is valid even outside [min, max]. LIST,
- * NUMBERS and PATH have no default: 0. */
+ * separated by commas), PATH, FILE and TEXT (as they come), PATTERNS (separated by colons) and FLAG (yes or no). A size
+ * equal to the default is valid even outside [min, max]. LIST, NUMBERS, PATH, FILE, TEXT and PATTERNS have no default: 0. */
 #define ZIO_CONFIG(X) \
   X(policy, "ZIO_POLICY", ENUM, ZIO_POLICY_LEARN, 0, 3) \
   X(threshold, "ZIO_THRESHOLD", SIZE, UINT64_C(16384), UINT64_C(4096), UINT64_C(1073741824)) \
@@ -28,7 +28,13 @@ enum zio_policy { ZIO_POLICY_ALWAYS, ZIO_POLICY_LEARN, ZIO_POLICY_OFF, ZIO_POLIC
   X(log, "ZIO_LOG", PATH, 0, 0, 0) \
   X(disable, "ZIO_DISABLE", LIST, 0, 0, 0) \
   X(costs, "ZIO_COSTS", NUMBERS, 0, UINT64_C(0), UINT64_C(10000000)) \
-  X(seccomp, "ZIO_SECCOMP", COUNT, UINT64_C(0), UINT64_C(0), UINT64_C(1024))
+  X(seccomp, "ZIO_SECCOMP", COUNT, UINT64_C(0), UINT64_C(0), UINT64_C(1024)) \
+  X(nvm, "ZIO_NVM", FILE, 0, 0, 0) \
+  X(nvm_files, "ZIO_NVM_FILES", PATTERNS, 0, 0, 0) \
+  X(nvm_size, "ZIO_NVM_SIZE", SIZE, UINT64_C(1073741824), UINT64_C(16777216), UINT64_C(1099511627776)) \
+  X(nvm_checksum, "ZIO_NVM_CHECKSUM", FLAG, 0, 0, 1) \
+  X(nvm_tree, "ZIO_NVM_TREE", TEXT, 0, 0, 0) \
+  X(nvm_provider, "ZIO_NVM_PROVIDER", FILE, 0, 0, 0)
 /* clang-format on */
 
 #endif

@@ -13,8 +13,8 @@
 #include "config_table.h"
 #include "costs.h"
 
-/* Longer paths than this count as unset. */
-enum { ZIO__PATH_BYTES = 512 };
+/* Longer paths and texts than these count as unset. */
+enum { ZIO__PATH_BYTES = 512, ZIO__TEXT_BYTES = 4096 };
 
 struct zio__settings {
     enum zio_policy policy;
@@ -27,6 +27,12 @@ struct zio__settings {
     bool follow;           /* programs that this one executes are under zIO too */
     bool keep_heap;        /* the allocator shall keep what is freed (heap.h) */
     uint64_t seccomp;      /* filters that are known to let zIO work */
+    const char *nvm;       /* the pool that files are logged in, or NULL */
+    const char *nvm_files; /* patterns, separated by colons, or NULL */
+    uint64_t nvm_size;     /* bytes, of a pool that is not there yet */
+    bool nvm_checksum;     /* of such a pool */
+    const char *nvm_tree;  /* names the processes that share the pool, or NULL */
+    const char *nvm_provider; /* a library, or NULL */
 };
 
 /* Reads the environment; a value that makes no sense is replaced by its default. Makes no system

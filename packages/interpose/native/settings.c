@@ -54,13 +54,13 @@ static uint64_t read_enum(const char *name, uint64_t fallback, uint64_t least, u
 }
 
 /* A copy: daemons write their title over the environment, and a forked child opens files anew. */
-static const char *read_path(const char *name, char *copy) {
+static const char *read_text(const char *name, char *copy, size_t room) {
     const char *text = getenv(name);
     size_t length = 0;
     if (!text || !*text)
         return NULL;
     for (; text[length]; length++) {
-        if (length + 1 == ZIO__PATH_BYTES)
+        if (length + 1 == room)
             return NULL;
         copy[length] = text[length];
     }
@@ -130,7 +130,12 @@ void zio__settings_read(struct zio__settings *settings) {
     settings->field = (enum zio_policy)read_enum(name, fallback, least, most);
 #define READ_PATH(field, name, fallback, least, most)                                              \
     static char field##_copy[ZIO__PATH_BYTES];                                                     \
-    settings->field = read_path(name, field##_copy);
+    settings->field = read_text(name, field##_copy, ZIO__PATH_BYTES);
+#define READ_FILE READ_PATH
+#define READ_TEXT(field, name, fallback, least, most)                                              \
+    static char field##_copy[ZIO__TEXT_BYTES];                                                     \
+    settings->field = read_text(name, field##_copy, ZIO__TEXT_BYTES);
+#define READ_PATTERNS READ_TEXT
 #define READ_FLAG(field, name, fallback, least, most) settings->field = read_flag(name, fallback);
 #define READ_NUMBERS(field, name, fallback, least, most)                                           \
     settings->field = read_costs(name, least, most);

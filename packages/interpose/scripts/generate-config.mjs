@@ -43,6 +43,9 @@ function cRow(variable) {
     list: () => ["0", "0", "0"],
     numbers: () => ["0", cSize(variable.min), cSize(variable.max)],
     path: () => ["0", "0", "0"],
+    file: () => ["0", "0", "0"],
+    text: () => ["0", "0", "0"],
+    patterns: () => ["0", "0", "0"],
     flag: () => [variable.default === "yes" ? "1" : "0", "0", "1"],
   }[type]();
   return `  X(${[identifier, `"${name}"`, type.toUpperCase(), ...bounds].join(", ")})`;
@@ -73,8 +76,8 @@ ${variables
   .join("\n")}
 /* Every setting: X(identifier, "ZIO_NAME", kind, default, min, max) with the kinds SIZE (bytes; the text may end in
  * K, M or G), COUNT, ENUM (one of ZIO_NAME_WORDS), LIST (words separated by commas), NUMBERS (word=number,
- * separated by commas), PATH and FLAG (yes or no). A size equal to the default is valid even outside [min, max]. LIST,
- * NUMBERS and PATH have no default: 0. */
+ * separated by commas), PATH, FILE and TEXT (as they come), PATTERNS (separated by colons) and FLAG (yes or no). A size
+ * equal to the default is valid even outside [min, max]. LIST, NUMBERS, PATH, FILE, TEXT and PATTERNS have no default: 0. */
 #define ZIO_CONFIG(X) \\
 ${variables.map(cRow).join(" \\\n")}
 /* clang-format on */
@@ -93,6 +96,9 @@ const propertyType = ({ type, values }) => {
     size: () => "number",
     count: () => "number",
     path: () => "string",
+    file: () => "string",
+    text: () => "string",
+    patterns: () => "string[]",
     enum: () => words,
     list: () => `(${words})[]`,
     numbers: () => `Partial<Record<${words}, number>>`,
@@ -130,10 +136,13 @@ function limits({ type, min, max, values }) {
   if (type === "enum") return `one of ${values.map(({ word }) => `\`${word}\``).join(", ")}`;
   if (type === "flag") return "`yes` or `no`";
   if (type === "numbers") return `\`word=number\` separated by commas, each ${min} to ${max}`;
-  return type === "list" ? "words separated by commas" : type;
+  if (type === "patterns") return "patterns separated by colons";
+  if (type === "list") return "words separated by commas";
+  return type === "file" ? "path" : type;
 }
 
-const optionOf = ({ option, placeholder }) => (placeholder ? `--${option} <${placeholder}>` : `--${option}`);
+const optionText = ({ option, placeholder }) => (placeholder ? `--${option} <${placeholder}>` : `--${option}`);
+const optionOf = (variable) => (variable.internal ? "none" : `\`${optionText(variable)}\``);
 
 function wordTable({ name, values }) {
   if (values[0].number !== undefined) {
@@ -155,7 +164,7 @@ ${values.map(({ word, meaning }) => `| \`${word}\` | ${meaning} |`).join("\n")}
 function documentation(variables) {
   const rows = variables.map(
     (variable) =>
-      `| \`${variable.name}\` | \`${optionOf(variable)}\` | ${limits(variable)} | ${
+      `| \`${variable.name}\` | ${optionOf(variable)} | ${limits(variable)} | ${
         variable.default ? `\`${variable.default}\`` : "unset"
       } | ${variable.meaning} |`,
   );

@@ -24,6 +24,18 @@ export interface Settings {
   costs?: Partial<Record<"copy" | "copy-large" | "elide" | "input" | "overwrite" | "fault" | "page", number>> | undefined;
   /** `ZIO_SECCOMP`: How many seccomp filters, there when a program starts, are known to let zIO work; under any other number it stays off. `zio run` tries it out and sets it. */
   seccompFilters?: number | undefined;
+  /** `ZIO_NVM`: The pool in which writes to the files of `ZIO_NVM_FILES` are logged, an absolute path; unset, all files are the kernel's. */
+  nvmPath?: string | undefined;
+  /** `ZIO_NVM_FILES`: Which files are logged: patterns with `*`, `?` and `[...]`, separated by colons (`\` escapes a colon and itself). One with a slash is compared with the whole absolute path, one without with the file's name. */
+  nvmFiles?: string[] | undefined;
+  /** `ZIO_NVM_SIZE`: The size of a pool that is not there yet. */
+  nvmSizeBytes?: number | undefined;
+  /** `ZIO_NVM_CHECKSUM`: Whether a pool that is not there yet keeps checksums of the data too. */
+  nvmChecksum?: boolean | undefined;
+  /** `ZIO_NVM_TREE`: Names the processes that share the pool; set by `zio run`. */
+  nvmTree?: string | undefined;
+  /** `ZIO_NVM_PROVIDER`: The library that keeps the pool; set by `zio run`. */
+  nvmProviderPath?: string | undefined;
 }
 
 /** Every setting: its variable, its option of `zio run`, its type, default, bounds and meaning. */
@@ -227,5 +239,70 @@ export const configTable = [
     "meaning": "How many seccomp filters, there when a program starts, are known to let zIO work; under any other number it stays off. `zio run` tries it out and sets it.",
     "minBytes": 0,
     "maxBytes": 1024
+  },
+  {
+    "name": "ZIO_NVM",
+    "identifier": "nvm",
+    "option": "nvm",
+    "property": "nvmPath",
+    "type": "file",
+    "placeholder": "pool",
+    "default": "",
+    "meaning": "The pool in which writes to the files of `ZIO_NVM_FILES` are logged, an absolute path; unset, all files are the kernel's."
+  },
+  {
+    "name": "ZIO_NVM_FILES",
+    "identifier": "nvm_files",
+    "option": "nvm-file",
+    "type": "patterns",
+    "placeholder": "pattern",
+    "default": "",
+    "meaning": "Which files are logged: patterns with `*`, `?` and `[...]`, separated by colons (`\\` escapes a colon and itself). One with a slash is compared with the whole absolute path, one without with the file's name.",
+    "property": "nvmFiles"
+  },
+  {
+    "name": "ZIO_NVM_SIZE",
+    "identifier": "nvm_size",
+    "option": "nvm-size",
+    "type": "size",
+    "placeholder": "size",
+    "default": "1G",
+    "min": "16M",
+    "max": "1024G",
+    "meaning": "The size of a pool that is not there yet.",
+    "property": "nvmSizeBytes",
+    "minBytes": 16777216,
+    "maxBytes": 1099511627776
+  },
+  {
+    "name": "ZIO_NVM_CHECKSUM",
+    "identifier": "nvm_checksum",
+    "option": "nvm-checksum",
+    "type": "flag",
+    "default": "no",
+    "meaning": "Whether a pool that is not there yet keeps checksums of the data too.",
+    "property": "nvmChecksum"
+  },
+  {
+    "name": "ZIO_NVM_TREE",
+    "identifier": "nvm_tree",
+    "option": "nvm-tree",
+    "type": "text",
+    "placeholder": "token",
+    "internal": true,
+    "default": "",
+    "meaning": "Names the processes that share the pool; set by `zio run`.",
+    "property": "nvmTree"
+  },
+  {
+    "name": "ZIO_NVM_PROVIDER",
+    "identifier": "nvm_provider",
+    "option": "nvm-provider",
+    "property": "nvmProviderPath",
+    "type": "file",
+    "placeholder": "file",
+    "internal": true,
+    "default": "",
+    "meaning": "The library that keeps the pool; set by `zio run`."
   }
 ] as const satisfies readonly ConfigVariable[];

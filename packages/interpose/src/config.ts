@@ -11,7 +11,9 @@ export interface ConfigVariable {
   readonly property: keyof Settings;
   /** The option of `zio run`, without its dashes. */
   readonly option: string;
-  readonly type: "enum" | "size" | "count" | "path" | "list" | "numbers" | "flag";
+  readonly type: "enum" | "size" | "count" | "path" | "file" | "text" | "patterns" | "list" | "numbers" | "flag";
+  /** Set by `zio run` itself: no option for users. */
+  readonly internal?: boolean;
   /** Absent: the option stands alone, and says the opposite of the default. */
   readonly placeholder?: string;
   /** Empty: unset. */
@@ -61,6 +63,9 @@ export function describeValues(variable: ConfigVariable): string {
   }
   if (variable.type === "count") return `a number from ${variable.min} to ${variable.max}`;
   if (variable.type === "size") return `a size from ${variable.min} to ${variable.max} (K, M and G are binary)`;
+  if (variable.type === "file") return "an absolute path of at most 511 bytes";
+  if (variable.type === "patterns") return "patterns, separated by colons, of at most 4095 bytes together";
+  if (variable.type === "text") return "a text of at most 4095 bytes";
   return variable.type === "flag" ? "yes or no" : "a path";
 }
 
@@ -78,6 +83,9 @@ export function problemWithValue(variable: ConfigVariable, text: string): string
     list: () => text === "" || text.split(",").every((word) => words.includes(word)),
     count: () => /^\d{1,9}$/.test(text) && Number(text) <= (variable.maxBytes ?? Number.MAX_SAFE_INTEGER),
     path: () => text !== "" && !text.includes("\0"),
+    file: () => text.startsWith("/") && !text.includes("\0") && Buffer.byteLength(text) < 512,
+    text: () => !text.includes("\0") && Buffer.byteLength(text) < 4096,
+    patterns: () => text !== "" && !text.includes("\0") && Buffer.byteLength(text) < 4096,
     flag: () => text === "yes" || text === "no",
     size: () => {
       const sizeBytes = parseSize(text);

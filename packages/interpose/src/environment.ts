@@ -12,8 +12,13 @@ export interface EnvironmentOptions extends Settings {
   library?: string | undefined;
 }
 
-function textOf(value: NonNullable<Settings[keyof Settings]>): string {
-  if (Array.isArray(value)) return value.join(",");
+/** Patterns as ZIO_NVM_FILES holds them: a colon separates, a backslash takes the meaning from the next character. */
+export function joinPatterns(patterns: readonly string[]): string {
+  return patterns.map((pattern) => pattern.replaceAll(/[\\:]/g, "\\$&")).join(":");
+}
+
+function textOf(variable: ConfigVariable, value: NonNullable<Settings[keyof Settings]>): string {
+  if (Array.isArray(value)) return variable.type === "patterns" ? joinPatterns(value) : value.join(",");
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "object")
     return Object.entries(value)
@@ -34,7 +39,7 @@ export function settingVariables(settings: Settings): Record<string, string> {
   for (const variable of configTable as readonly ConfigVariable[]) {
     const value = settings[variable.property];
     if (value === undefined) continue;
-    const text = textOf(value);
+    const text = textOf(variable, value);
     const problem = problemWithValue(variable, text);
     if (problem) throw new ZioError(`${variable.property} ${problem}`, { code: "EINVAL" });
     variables[variable.name] = text;

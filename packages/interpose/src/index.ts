@@ -21,7 +21,7 @@ export {
   problemWithValue,
 } from "./config.js";
 export { configTable, type Settings } from "./config-table.js";
-export { type EnvironmentOptions, environment, preloadWith, settingVariables } from "./environment.js";
+export { type EnvironmentOptions, environment, joinPatterns, preloadWith, settingVariables } from "./environment.js";
 export {
   type BenchProgram,
   benchProgramPath,

@@ -36,6 +36,12 @@ test("every setting becomes its variable", () => {
     disable: ["move", "device"],
     seccompFilters: 2,
     costs: { copy: 90, fault: 1500 },
+    nvmPath: "/dev/shm/pool",
+    nvmFiles: ["*.aof", "/a:b\\c/*"],
+    nvmSizeBytes: 256 * 1024 ** 2,
+    nvmChecksum: true,
+    nvmTree: "7-1",
+    nvmProviderPath: "/opt/libzio-nvm.so",
   });
   expect(variables).toEqual({
     ZIO_POLICY: "always",
@@ -48,6 +54,12 @@ test("every setting becomes its variable", () => {
     ZIO_DISABLE: "move,device",
     ZIO_SECCOMP: "2",
     ZIO_COSTS: "copy=90,fault=1500",
+    ZIO_NVM: "/dev/shm/pool",
+    ZIO_NVM_FILES: "*.aof:/a\\:b\\\\c/*",
+    ZIO_NVM_SIZE: "256M",
+    ZIO_NVM_CHECKSUM: "yes",
+    ZIO_NVM_TREE: "7-1",
+    ZIO_NVM_PROVIDER: "/opt/libzio-nvm.so",
   });
   expect(Object.keys(variables)).toHaveLength(configTable.length);
 });

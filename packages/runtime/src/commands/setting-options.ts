@@ -27,7 +27,8 @@ export function addSettingOptions(command: Command, takes: "run" | "variable"): 
     const ofRun = takes === "run" && variable.optionMeaning !== undefined;
     const placeholder = takes === "variable" && variable.name === statsVariable ? "directory" : variable.placeholder;
     const meaning = ofRun ? variable.optionMeaning : variable.meaning;
-    command.addOption(new Option(flagsOf(variable, placeholder), helpText(variable, meaning)));
+    const option = new Option(flagsOf(variable, placeholder), helpText(variable, meaning));
+    command.addOption(variable.internal ? option.hideHelp() : option);
   }
   return command;
 }
