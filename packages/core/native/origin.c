@@ -36,13 +36,15 @@ static uint32_t class_of(size_t bytes) {
     return size_class < ZIO_ORIGIN_CLASSES ? (uint32_t)size_class : ZIO_ORIGIN_CLASSES;
 }
 
-static void *allocate_pages(void *context, size_t bytes) {
+static void *allocate_pages(void *context, size_t bytes, uint64_t *token) {
     (void)context;
+    (void)token;
     return zio_pages_alloc(bytes);
 }
 
-static void release_pages(void *context, void *data, size_t bytes) {
+static void release_pages(void *context, void *data, size_t bytes, uint64_t token) {
     (void)context;
+    (void)token;
     zio_pages_free(data, bytes);
 }
 
@@ -61,7 +63,8 @@ void zio_origin_pool_use_memory(struct zio_origin_pool *pool,
 /* The mapping that starts at an origin. */
 static void release_mapping(struct zio_origin_pool *pool, struct zio_origin *origin) {
     if (origin->mapping_bytes)
-        pool->memory.release(pool->memory.context, origin->data, origin->mapping_bytes);
+        pool->memory.release(pool->memory.context, origin->data, origin->mapping_bytes,
+                             origin->token);
 }
 
 void zio_origin_pool_destroy(struct zio_origin_pool *pool) {
@@ -77,9 +80,20 @@ void zio_origin_pool_destroy(struct zio_origin_pool *pool) {
     atomic_store(&pool->free_bytes, 0);
 }
 
+/* What is shared stays the parent's: origins in use are let go of when they are given back. */
+static void forget_free(struct zio_origin_pool *pool) {
+    pool->epoch++;
+    for (uint32_t i = 0; i < ZIO_ORIGIN_CLASSES; i++)
+        pool->free[i] = pool->cold[i] = NULL;
+    atomic_store(&pool->capacity_bytes, 0);
+    atomic_store(&pool->live_count, 0);
+}
+
 void zio_origin_pool_after_fork(struct zio_origin_pool *pool) {
     size_t free_bytes = 0;
     zio__slab_after_fork(&pool->headers);
+    if (pool->memory.shared)
+        forget_free(pool);
     for (uint32_t i = 0; i < ZIO_ORIGIN_CLASSES; i++) {
         struct zio_origin *previous = NULL;
         pool->lock[i] = (struct zio_lock){0};
@@ -172,7 +186,7 @@ static struct zio_origin *pop_cold(struct zio_origin_pool *pool, uint32_t size_c
 /* Gives the pages of an origin that is in no list back to the kernel. */
 static void give_back(struct zio_origin_pool *pool, struct zio_origin *origin) {
     size_t capacity = origin->capacity;
-    if (capacity >= OWN_MAPPING_BYTES) {
+    if (capacity >= OWN_MAPPING_BYTES || pool->memory.shared) {
         release_mapping(pool, origin);
         zio_slab_free(&pool->headers, origin);
     } else {
@@ -185,20 +199,23 @@ static void give_back(struct zio_origin_pool *pool, struct zio_origin *origin) {
 /* Maps one large origin, or a chunk of small ones of which all but the first become cold. */
 static struct zio_origin *map_origins(struct zio_origin_pool *pool, uint32_t size_class) {
     size_t capacity = class_bytes(size_class);
-    size_t wanted = capacity >= OWN_MAPPING_BYTES ? 1 : ORIGINS_A_CHUNK;
+    size_t wanted = capacity >= OWN_MAPPING_BYTES || pool->memory.shared ? 1 : ORIGINS_A_CHUNK;
     struct zio_origin *origins[ORIGINS_A_CHUNK];
     size_t count = 0;
+    uint64_t token = 0;
     while (count < wanted && (origins[count] = zio_slab_alloc(&pool->headers)))
         count++;
     unsigned char *data = NULL;
     for (; count > 0; zio_slab_free(&pool->headers, origins[--count]))
-        if ((data = pool->memory.allocate(pool->memory.context, count * capacity)))
+        if ((data = pool->memory.allocate(pool->memory.context, count * capacity, &token)))
             break;
     for (size_t i = 0; i < count; i++) {
         *origins[i] = (struct zio_origin){.data = data + i * capacity,
                                           .capacity = capacity,
                                           .size_class = size_class,
                                           .pool = pool,
+                                          .token = token,
+                                          .epoch = pool->epoch,
                                           .mapping_bytes = i == 0 ? count * capacity : 0};
         if (i > 0)
             push_cold(pool, origins[i]);
@@ -258,6 +275,10 @@ struct zio_origin *zio_origin_acquire(struct zio_origin_pool *pool, size_t bytes
 /* Back to the pool, which keeps at most a quarter of its limit warm. */
 static void recycle(struct zio_origin *origin) {
     struct zio_origin_pool *pool = origin->pool;
+    if (origin->epoch != pool->epoch) {
+        zio_slab_free(&pool->headers, origin);
+        return;
+    }
     size_t warm_max =
         pool->limit_bytes / 4 < WARM_BYTES_MAX ? pool->limit_bytes / 4 : WARM_BYTES_MAX;
     atomic_fetch_sub_explicit(&pool->live_count, 1, memory_order_relaxed);
@@ -304,7 +325,8 @@ void zio_origin_remove_view(struct zio_origin *origin) {
 
 bool zio_origin_is_movable(const struct zio_origin *origin) {
     uint64_t references = atomic_load_explicit(&origin->references, memory_order_acquire);
-    return references >> 32 <= atomic_load_explicit(&origin->filling, memory_order_acquire) &&
+    return !origin->pool->memory.shared &&
+           references >> 32 <= atomic_load_explicit(&origin->filling, memory_order_acquire) &&
            ((uint32_t)references == 1 ||
             atomic_load_explicit(&origin->shared, memory_order_acquire) == 0);
 }

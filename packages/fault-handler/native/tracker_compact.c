@@ -95,10 +95,13 @@ static void empty_chosen(struct zio_tracker *tracker, int stripe, struct zio__us
     }
 }
 
-static size_t bytes_in_use(const struct zio_tracker *tracker) {
-    size_t all = atomic_load(&tracker->pool.capacity_bytes),
-           free = atomic_load(&tracker->pool.free_bytes);
+static size_t pool_bytes_in_use(const struct zio_origin_pool *pool) {
+    size_t all = atomic_load(&pool->capacity_bytes), free = atomic_load(&pool->free_bytes);
     return all > free ? all - free : 0;
+}
+
+static size_t bytes_in_use(const struct zio_tracker *tracker) {
+    return pool_bytes_in_use(&tracker->pool) + (tracker->other_pool ? pool_bytes_in_use(tracker->other_pool) : 0);
 }
 
 /* With `compacting` held. Returns whether memory came free. */

@@ -67,21 +67,23 @@ const struct zio_storage zio__kernel_storage = {
     .after_fork = after_fork,
 };
 
-static void *allocate_origin(void *context, size_t bytes) {
+static void *allocate_origin(void *context, size_t bytes, uint64_t *token) {
     const struct zio_storage *storage = context;
     struct zio_storage_pool *pool;
     struct zio_storage_extent extent;
     if (storage->open(NULL, &pool, NULL) != 0 || storage->allocate(pool, bytes, &extent) != 0)
         return NULL;
+    *token = extent.token;
     return extent.data;
 }
 
-static void release_origin(void *context, void *data, size_t bytes) {
+static void release_origin(void *context, void *data, size_t bytes, uint64_t token) {
     const struct zio_storage *storage = context;
     struct zio_storage_pool *pool;
+    (void)data;
     (void)bytes;
     if (storage->open(NULL, &pool, NULL) == 0)
-        storage->release(pool, (uintptr_t)data);
+        storage->release(pool, token);
 }
 
 const struct zio_origin_memory zio__origin_memory = {

@@ -5,7 +5,8 @@
  * An origin has two kinds of references: *views* (pieces of application memory that show
  * its bytes) and *holds* (an IO in flight, or the thread that still fills it). When both
  * are zero it returns to its pool by itself. Thread-safe; acquire, hold and release are
- * async-signal-safe (they block signals while they hold a lock of the pool); no errno. After fork a child may go on using the pool it inherited (the memory is private)
+ * async-signal-safe (they block signals while they hold a lock of the pool); no errno. After fork a
+ * child may go on using the pool it inherited (of shared memory it keeps none)
  * once zio_origin_pool_after_fork has reset the locks. */
 #ifndef ZIO_ORIGIN_H
 #define ZIO_ORIGIN_H
@@ -20,7 +21,7 @@
 struct zio_origin_pool;
 
 struct zio_origin {
-  unsigned char *data; /* page-aligned, `capacity` bytes, private anonymous memory */
+  unsigned char *data; /* page-aligned, `capacity` bytes */
   size_t capacity;     /* bytes, a multiple of the page size */
   _Atomic uint64_t references; /* low 32 bits: views, high 32 bits: holds */
   _Atomic size_t filled;       /* bytes [0, filled) are final */
@@ -32,15 +33,23 @@ struct zio_origin {
   struct zio_origin *next, *previous; /* in a free list of its class */
   size_t mapping_bytes; /* of the mapping that starts at `data`; 0: part of another's */
   uint64_t freed_at;    /* in releases of the pool */
+  uint64_t token;       /* what the memory is to whoever gave it; 0: nothing */
+  uint32_t epoch;       /* of the pool when it was made: another one's memory is the parent's */
+  bool in_log;          /* the two that follow are in use; whoever keeps a list of them has a lock */
+  uint64_t logged_until;
+  struct zio_origin *next_logged;
 };
 
 /* Where origins get their memory; the default is zio_pages_alloc. `allocate` gives whole zeroed or
- * dirty pages, page-aligned, or NULL; `release` takes back what it gave. Both are called without
- * a lock of the pool held, from any thread, and must not use malloc. */
+ * dirty pages, page-aligned, or NULL, and may set *token, which is 0; `release` takes back what it
+ * gave. Both are called without a lock of the pool held, from any thread, and must not use malloc.
+ * Memory that is `shared` with other processes is never moved out or emptied in place, every origin
+ * has an allocation of its own, and after fork a child uses none of it. */
 struct zio_origin_memory {
-  void *(*allocate)(void *context, size_t bytes);
-  void (*release)(void *context, void *data, size_t bytes);
+  void *(*allocate)(void *context, size_t bytes, uint64_t *token);
+  void (*release)(void *context, void *data, size_t bytes, uint64_t token);
   void *context;
+  bool shared;
 };
 
 /* Four classes a doubling, from 16 KiB to 1 GiB. */
@@ -54,6 +63,7 @@ struct zio_origin_pool {
   struct zio_slab headers;
   struct zio_origin_memory memory;
   size_t limit_bytes;
+  uint32_t epoch; /* counts the forks that made this process, where memory is shared */
   _Atomic uint64_t frees;
   _Atomic size_t capacity_bytes; /* of all origins that exist, free ones included, cold ones not */
   _Atomic size_t free_bytes;     /* of those in the free lists */
@@ -62,8 +72,8 @@ struct zio_origin_pool {
 
 /* limit_bytes caps the capacity of all origins together. Returns 0 or ZIO_ENOMEM. */
 int zio_origin_pool_init(struct zio_origin_pool *pool, size_t limit_bytes);
-/* Before the first zio_origin_acquire. Private anonymous memory only: its pages are moved out and
- * given back to the kernel by address. */
+/* Before the first zio_origin_acquire. What is not `shared` is private anonymous memory: its pages
+ * are moved out and given back to the kernel by address. */
 void zio_origin_pool_use_memory(struct zio_origin_pool *pool,
                                 const struct zio_origin_memory *memory);
 /* Unmaps all memory; no origin may be in use. Not thread-safe. */

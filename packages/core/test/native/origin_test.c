@@ -193,6 +193,60 @@ static void test_fork(void) {
     end_pool();
 }
 
+/* Memory that a child has in common with its parent: handed out one by one, each with a token. */
+static size_t shared_bytes;
+
+static void *allocate_shared(void *context, size_t bytes, uint64_t *token) {
+    (void)context;
+    void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared_bytes += bytes;
+    *token = (uint64_t)(uintptr_t)data + 1;
+    return data;
+}
+
+static void release_shared(void *context, void *data, size_t bytes, uint64_t token) {
+    (void)context;
+    ASSERT_EQUAL(token, (uint64_t)(uintptr_t)data + 1);
+    shared_bytes -= bytes;
+    munmap(data, bytes);
+}
+
+static void test_shared_memory(void) {
+    const struct zio_origin_memory memory = {
+        .allocate = allocate_shared, .release = release_shared, .shared = true};
+    start_pool(MIB);
+    zio_origin_pool_use_memory(&pool, &memory);
+    struct zio_origin *used = zio_origin_acquire(&pool, 64 * KIB);
+    struct zio_origin *idle = zio_origin_acquire(&pool, 64 * KIB);
+    ASSERT_EQUAL(shared_bytes, 128 * KIB); /* none but those that were asked for */
+    zio_origin_add_view(used);
+    zio_origin_release(used);
+    atomic_store(&used->filled, 64 * KIB);
+    ASSERT(!zio_origin_is_movable(used));
+    used->data[0] = 1;
+    zio_origin_release(idle);
+    pid_t child = fork();
+    if (child == 0) {
+        zio_origin_pool_after_fork(&pool);
+        struct zio_origin *own = zio_origin_acquire(&pool, 64 * KIB);
+        ASSERT(own->data != idle->data); /* which is the parent's to hand out */
+        own->data[0] = 2;
+        zio_origin_remove_view(used); /* nothing of it is given back here */
+        ASSERT_EQUAL(shared_bytes, 192 * KIB);
+        zio_origin_release(own);
+        _exit(0);
+    }
+    int status;
+    ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    ASSERT_EQUAL(status, 0);
+    ASSERT_EQUAL(used->data[0], 1);
+    ASSERT_EQUAL(zio_origin_acquire(&pool, 64 * KIB), idle);
+    zio_origin_release(idle);
+    zio_origin_remove_view(used);
+    end_pool();
+    ASSERT_EQUAL(shared_bytes, 0);
+}
+
 int main(void) {
     test_sizes();
     test_last_freed_is_first_reused();
@@ -200,5 +254,6 @@ int main(void) {
     test_limit();
     test_free_memory_is_bounded();
     test_fork();
+    test_shared_memory();
     return 0;
 }

@@ -44,6 +44,8 @@
     X(evictions, "evictions", ZIO_STATS_COUNTER)                                                   \
     X(compactions, "compactions", ZIO_STATS_COUNTER)                                               \
     X(lock_sleep_ns, "lockSleepNs", ZIO_STATS_COUNTER)                                             \
+    X(logged_bytes, "loggedBytes", ZIO_STATS_COUNTER)                                              \
+    X(logged_by_reference_bytes, "loggedByReferenceBytes", ZIO_STATS_COUNTER)                      \
     X(views, "views", ZIO_STATS_GAUGE)                                                             \
     X(origins, "origins", ZIO_STATS_GAUGE)                                                         \
     X(origin_bytes, "originBytes", ZIO_STATS_GAUGE)                                                \
@@ -60,7 +62,9 @@
     X(descriptor_kind, "fallbacks.descriptor-kind", ZIO_STATS_COUNTER)                             \
     X(backed_off, "fallbacks.backed-off", ZIO_STATS_COUNTER)                                       \
     X(unavailable, "fallbacks.unavailable", ZIO_STATS_COUNTER)                                     \
-    X(not_preloaded, "fallbacks.not-preloaded", ZIO_STATS_COUNTER)
+    X(not_preloaded, "fallbacks.not-preloaded", ZIO_STATS_COUNTER)                                 \
+    X(nvm_left, "fallbacks.nvm-left", ZIO_STATS_COUNTER)                                           \
+    X(nvm_pool_full, "fallbacks.nvm-pool-full", ZIO_STATS_COUNTER)
 
 enum zio_counter {
 #define ZIO_COUNTER_ENUM(id, path, kind) ZIO_COUNT_##id,
@@ -136,6 +140,7 @@ struct zio_tracker {
 
     struct zio_view_map map;
     struct zio_origin_pool pool;
+    struct zio_origin_pool *other_pool; /* views may show origins of this one too; or NULL */
     struct zio_uffd uffd;
     struct zio_uffd served; /* the handler's: the number in its own descriptor table stays */
     struct zio_uffd_reason reason;
