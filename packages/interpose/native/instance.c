@@ -16,6 +16,7 @@
 #include "hooks/process.h"
 #include "kernel_storage.h"
 #include "ledger.h"
+#include "logged_files.h"
 #include "policy.h"
 #include "presence.h"
 #include "pushback.h"
@@ -46,11 +47,16 @@ static void turn_off_unavailable(const char *reason) {
     turn_off(text);
 }
 
+void zio__end_views(void) {
+    atomic_store(&zio__on, false);
+    atomic_store(&zio__threshold, SIZE_MAX);
+    zio_tracker_shut_down(&zio__tracker);
+}
+
 void zio__turn_off(const char *why) {
     if (!zio_tracker_is_owner(&zio__tracker))
         return;
-    atomic_store(&zio__on, false);
-    zio_tracker_shut_down(&zio__tracker);
+    zio__end_views();
     turn_off(why);
 }
 
@@ -135,24 +141,37 @@ bool zio__ready(void) {
     return false;
 }
 
+static bool tracks;     /* the tracker was initialised */
+static bool files_fork; /* of the fork under way: files are followed */
+
 /* `zio__confined` changes only while `lifecycle` is free, which prepare holds until the fork is
  * done: the three see the same. */
 void zio__before_fork(void) {
     if (atomic_load(&zio__confined))
         return;
-    zio_tracker_fork_prepare(&zio__tracker);
+    if (tracks)
+        zio_tracker_fork_prepare(&zio__tracker);
+    files_fork = zio__follows();
+    if (files_fork)
+        zio__files_before_fork();
 }
 
 static void after_fork_in_parent(void) {
     if (atomic_load(&zio__confined))
         return;
-    zio_tracker_fork_parent(&zio__tracker);
+    if (files_fork)
+        zio__files_after_fork(false);
+    if (tracks)
+        zio_tracker_fork_parent(&zio__tracker);
 }
 
 static void become_child(bool shares_descriptors) {
     if (atomic_load(&zio__confined))
         return;
-    zio_tracker_fork_child(&zio__tracker, shares_descriptors);
+    if (tracks)
+        zio_tracker_fork_child(&zio__tracker, shares_descriptors);
+    if (files_fork)
+        zio__files_after_fork(true);
     zio__pushback_after_fork();
     zio__presence_after_fork();
     zio__stats_open();
@@ -188,6 +207,15 @@ static bool is_sanitised(void) {
     return dlsym(RTLD_DEFAULT, "__cxa_atexit") != dlsym(RTLD_NEXT, "__cxa_atexit");
 }
 
+/* Files are logged even where nothing else is done: forks are followed, and bytes counted. */
+static void begin_without_views(void) {
+    if (!zio__follows())
+        return;
+    zio_tracker_set_counters(&zio__tracker, private_counters);
+    zio__stats_open();
+    pthread_atfork(zio__before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
 __attribute__((constructor(101))) static void set_up(void) {
     zio__resolve_real();
     zio__settings_read(&zio__settings);
@@ -203,25 +231,30 @@ __attribute__((constructor(101))) static void set_up(void) {
         return;
     }
     zio__settings_complete(&zio__settings);
-    if (is_sanitised()) {
-        turn_off("off: the program runs under a sanitizer");
-        return;
-    }
     if (&_vgnU_freeres) {
         /* It plays the kernel, refuses threads that are not libc's and ends the program. */
         turn_off("off: the program runs under valgrind");
         return;
     }
+    zio__files_set_up();
+    if (is_sanitised()) {
+        begin_without_views();
+        turn_off("off: the program runs under a sanitizer");
+        return;
+    }
     if (zio__missing_real() || zio__settings.policy == ZIO_POLICY_OFF) {
+        begin_without_views();
         turn_off(zio__missing_real() ? "unavailable: libc lacks a required function" : "off");
         return;
     }
     if (zio_tracker_init(&zio__tracker, zio__settings.memory_limit, zio__settings.disabled,
                          private_counters) != 0 ||
         pthread_atfork(zio__before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
+        begin_without_views();
         turn_off("unavailable: out of memory");
         return;
     }
+    tracks = true;
     zio_origin_pool_use_memory(&zio__tracker.pool, &zio__origin_memory);
     zio__tracker.is_at_home = zio__is_at_home;
     zio__tracker.ledger = zio__ledger;
@@ -236,6 +269,7 @@ __attribute__((constructor(101))) static void set_up(void) {
 __attribute__((destructor(101))) static void tear_down(void) {
     if (atomic_load(&zio__confined))
         return;
+    zio__files_end(false);
     zio__stats_gauges();
     zio__stats_close();
 }

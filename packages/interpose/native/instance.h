@@ -91,6 +91,9 @@ bool zio__ready(void);
 /* Notes how memory is counted, for a time when /proc is not to be seen. */
 void zio__look_at_overcommit(void);
 
+/* The process is ending: views become memory, and no further one is made. */
+void zio__end_views(void);
+
 /* Ends zIO in this process: views become memory, every hook becomes a plain call. */
 void zio__turn_off(const char *why);
 

@@ -172,14 +172,22 @@ void zio__stats_state(const char *state) {
     __atomic_store_n(&page->state[length], 0, __ATOMIC_RELAXED);
 }
 
+static size_t in_both(const _Atomic size_t *one, const _Atomic size_t *other) {
+    return atomic_load(one) + (other ? atomic_load(other) : 0);
+}
+
 void zio__stats_gauges(void) {
     struct zio_stats_counter *counters = zio__tracker.counters;
+    const struct zio_origin_pool *other = zio__tracker.other_pool;
     if (!counters || is_parents)
         return;
     atomic_store_explicit(&counters[ZIO_COUNT_views].value, atomic_load(&zio__tracker.map.count),
                           memory_order_relaxed);
     atomic_store_explicit(&counters[ZIO_COUNT_origins].value,
-                          atomic_load(&zio__tracker.pool.live_count), memory_order_relaxed);
+                          in_both(&zio__tracker.pool.live_count, other ? &other->live_count : NULL),
+                          memory_order_relaxed);
     atomic_store_explicit(&counters[ZIO_COUNT_origin_bytes].value,
-                          atomic_load(&zio__tracker.pool.capacity_bytes), memory_order_relaxed);
+                          in_both(&zio__tracker.pool.capacity_bytes,
+                                  other ? &other->capacity_bytes : NULL),
+                          memory_order_relaxed);
 }

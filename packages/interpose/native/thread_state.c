@@ -9,6 +9,7 @@
 
 #include "instance.h"
 #include "ledger.h"
+#include "nvm_origins.h"
 
 enum { SLOTS = 8, SAME_STACK_BYTES = 1 << 20, PAGE = 4096, LEAST_ORIGIN_BYTES = 64 << 10 };
 
@@ -113,7 +114,9 @@ static size_t next_offset(size_t filled, uintptr_t address) {
 }
 
 static struct zio_origin *acquire(size_t bytes) {
-    struct zio_origin *origin = zio_origin_acquire(&zio__tracker.pool, bytes);
+    struct zio_origin *origin = zio__nvm_origin_acquire(bytes);
+    if (!origin)
+        origin = zio_origin_acquire(&zio__tracker.pool, bytes);
     if (origin)
         zio_tracker_compact_if_grown(&zio__tracker);
     else if (zio_tracker_relieve(&zio__tracker))
@@ -134,7 +137,8 @@ int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes) {
         atomic_store_explicit(&origin->filling, 0, memory_order_release);
         offset = next_offset(atomic_load(&origin->filled), address);
     }
-    if (origin && (offset > origin->capacity || origin->capacity - offset < bytes)) {
+    if (origin && (offset > origin->capacity || origin->capacity - offset < bytes ||
+                   !zio__nvm_origin_suits(origin))) {
         zio_origin_release(origin);
         origin = NULL;
     }
@@ -150,6 +154,12 @@ int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes) {
     use_slot(slot, origin, frame, false);
     *slice = (struct zio__slice){origin, offset, slot};
     return 0;
+}
+
+void zio__thread_stop_filling(void) {
+    struct zio_origin *filling = atomic_exchange(&state.filling, NULL);
+    if (filling)
+        stop_filling(filling);
 }
 
 void zio__slice_give_back(struct zio__slice *slice) {

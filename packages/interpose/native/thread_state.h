@@ -24,6 +24,9 @@ int zio__slice_take(struct zio__slice *slice, uintptr_t address, size_t bytes);
 /* Drops the slice; the origin's `filled` says where the next one may begin. */
 void zio__slice_give_back(struct zio__slice *slice);
 
+/* The calling thread begins another origin with its next input. */
+void zio__thread_stop_filling(void);
+
 /* Notes an origin that the calling function holds and overwrites, so that a call that never comes
  * back gives it up. Returns the slot for zio__unnote_overwriting, or -1: no room. */
 int zio__note_overwriting(struct zio_origin *origin);

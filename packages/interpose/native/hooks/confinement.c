@@ -7,6 +7,7 @@
 #include <zio/syscall.h>
 
 #include "../instance.h"
+#include "../logged_files.h"
 #include "hook_table.h"
 #include "process.h"
 #include "readable.h"
@@ -59,6 +60,7 @@ ZIO_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struc
 
 /* A filter may kill the thread that makes one of our system calls (TRAPS 5). */
 void zio__before_seccomp(void) {
+    zio__files_end(true);
     if (zio__is_tracking())
         zio__turn_off("off: a seccomp filter was installed");
     if (zio_tracker_is_owner(&zio__tracker)) {

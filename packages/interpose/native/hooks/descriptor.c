@@ -9,6 +9,7 @@
 #include <zio/syscall.h>
 
 #include "../instance.h"
+#include "../logged_files.h"
 #include "hook_table.h"
 #include "process.h"
 
@@ -35,6 +36,8 @@ static int no_descriptor(void) {
 
 /* What the program did not open it cannot close; a daemon closes every number there is. */
 ZIO_EXPORT int close(int fd) {
+    if (zio__follows())
+        zio__descriptor_forget(fd);
     return zio__owns_number(fd) ? no_descriptor() : ZIO_REAL(close)(fd);
 }
 
@@ -46,18 +49,25 @@ static void leave(int fd) {
     errno = saved;
 }
 
+/* After it: stdio writes to its three numbers unseen. */
+static int replaced(int fd) {
+    if (zio__follows())
+        zio__descriptor_arrived(fd);
+    return fd;
+}
+
 ZIO_EXPORT int dup2(int from, int to) {
     if (zio__owns_number(from))
         return no_descriptor();
     leave(to);
-    return ZIO_REAL(dup2)(from, to);
+    return replaced(ZIO_REAL(dup2)(from, to));
 }
 
 ZIO_EXPORT int dup3(int from, int to, int flags) {
     if (from != to && zio__owns_number(from))
         return no_descriptor();
     leave(to);
-    return ZIO_REAL(dup3)(from, to, flags);
+    return replaced(ZIO_REAL(dup3)(from, to, flags));
 }
 
 /* The first number of ours in [first, last], or UINT_MAX. */
@@ -75,6 +85,8 @@ static unsigned first_of_ours(unsigned first, unsigned last) {
 }
 
 static int plain_close_range(unsigned first, unsigned last, int flags) {
+    if (zio__follows() && first <= last && !(flags & CLOSE_RANGE_CLOEXEC))
+        zio__descriptors_forget(first, last);
     long result = zio_syscall(SYS_close_range, first, last, flags); /* glibc 2.34 has a name for it */
     if (result >= 0)
         return (int)result;
@@ -104,6 +116,8 @@ ZIO_EXPORT int close_range(unsigned first, unsigned last, int flags) {
 ZIO_EXPORT void closefrom(int first) {
     unsigned from = first < 0 ? 0 : (unsigned)first;
     int saved = errno;
+    if (zio__follows())
+        zio__descriptors_forget(from, UINT_MAX);
     bool closed = first_of_ours(from, INT_MAX) != UINT_MAX && close_range(from, UINT_MAX, 0) == 0;
     errno = saved;
     if (!closed && ZIO_REAL(closefrom))

@@ -11,6 +11,7 @@
 
 #include "../exec_target.h"
 #include "../instance.h"
+#include "../logged_files.h"
 #include "hook_table.h"
 
 enum { PATH_BYTES = 1024 };
@@ -18,6 +19,8 @@ enum { PATH_BYTES = 1024 };
 /* A call with the environment that the program at `where` gets; `made` stands for it. */
 #define ZIO_WITH_ENVIRONMENT(where, given, call)                                                   \
     size_t bytes = zio__exec_room(where, given);                                                   \
+    if (zio__follows() && (bytes > 0 || !zio__exec_may_change(given)))                             \
+        zio__files_settle();                                                                       \
     if (bytes == 0) {                                                                              \
         char *const *made = given;                                                                 \
         return call;                                                                               \

@@ -5,13 +5,22 @@
 #ifndef ZIO_HOOK_TABLE_H
 #define ZIO_HOOK_TABLE_H
 
+struct aiocb;
+struct sigevent;
+struct timespec;
+struct timeval;
+struct utimbuf;
+
 #include <dirent.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -79,6 +88,8 @@
 #define ZIO_PROCESS_HOOKS(X) \
   X(OPTIONAL, pid_t, _Fork,     (void)) \
   X(REQUIRED, pid_t, vfork,     (void)) \
+  X(REQUIRED, void,  _exit,     (int)) \
+  X(REQUIRED, void,  _Exit,     (int)) \
   X(REQUIRED, int,   clone,     (int (*)(void *), void *, int, void *, ...)) \
   X(REQUIRED, long,  syscall,   (long, ...)) \
   X(REQUIRED, int,   execve,    (const char *, char *const[], char *const[])) \
@@ -128,13 +139,101 @@
   X(REQUIRED, int,   prlimit,     (pid_t, enum __rlimit_resource, const struct rlimit *, struct rlimit *)) \
   X(REQUIRED, int,   prlimit64,   (pid_t, enum __rlimit_resource, const struct rlimit64 *, struct rlimit64 *))
 
+/* Files that are logged. None of them is missed where it is absent. */
+#define ZIO_FILE_HOOKS(X) \
+  X(OPTIONAL, int,     open,       (const char *, int, ...)) \
+  X(OPTIONAL, int,     open64,     (const char *, int, ...)) \
+  X(OPTIONAL, int,     openat,     (int, const char *, int, ...)) \
+  X(OPTIONAL, int,     openat64,   (int, const char *, int, ...)) \
+  X(OPTIONAL, int,     creat,      (const char *, mode_t)) \
+  X(OPTIONAL, int,     creat64,    (const char *, mode_t)) \
+  X(OPTIONAL, int,     __open_2,   (const char *, int)) \
+  X(OPTIONAL, int,     __open64_2, (const char *, int)) \
+  X(OPTIONAL, int,     __openat_2, (int, const char *, int)) \
+  X(OPTIONAL, int,     __openat64_2, (int, const char *, int)) \
+  X(OPTIONAL, FILE *,  fopen,      (const char *, const char *)) \
+  X(OPTIONAL, FILE *,  fopen64,    (const char *, const char *)) \
+  X(OPTIONAL, FILE *,  freopen,    (const char *, const char *, FILE *)) \
+  X(OPTIONAL, FILE *,  freopen64,  (const char *, const char *, FILE *)) \
+  X(OPTIONAL, FILE *,  fdopen,     (int, const char *)) \
+  X(OPTIONAL, int,     fclose,     (FILE *)) \
+  X(OPTIONAL, int,     dprintf,    (int, const char *, ...)) \
+  X(OPTIONAL, int,     vdprintf,   (int, const char *, va_list)) \
+  X(OPTIONAL, int,     __dprintf_chk,  (int, int, const char *, ...)) \
+  X(OPTIONAL, int,     __vdprintf_chk, (int, int, const char *, va_list)) \
+  X(OPTIONAL, off_t,   lseek,      (int, off_t, int)) \
+  X(OPTIONAL, off_t,   lseek64,    (int, off_t, int)) \
+  X(OPTIONAL, int,     fsync,      (int)) \
+  X(OPTIONAL, int,     fdatasync,  (int)) \
+  X(OPTIONAL, void,    sync,       (void)) \
+  X(OPTIONAL, int,     syncfs,     (int)) \
+  X(OPTIONAL, ssize_t, sendfile,   (int, int, off_t *, size_t)) \
+  X(OPTIONAL, ssize_t, sendfile64, (int, int, off_t *, size_t)) \
+  X(OPTIONAL, ssize_t, splice,     (int, off_t *, int, off_t *, size_t, unsigned)) \
+  X(OPTIONAL, ssize_t, copy_file_range, (int, off_t *, int, off_t *, size_t, unsigned)) \
+  X(OPTIONAL, int,     aio_read,   (struct aiocb *)) \
+  X(OPTIONAL, int,     aio_read64, (struct aiocb *)) \
+  X(OPTIONAL, int,     aio_write,  (struct aiocb *)) \
+  X(OPTIONAL, int,     aio_write64, (struct aiocb *)) \
+  X(OPTIONAL, int,     lio_listio, (int, struct aiocb *const *, int, struct sigevent *)) \
+  X(OPTIONAL, int,     lio_listio64, (int, struct aiocb *const *, int, struct sigevent *)) \
+  X(OPTIONAL, int,     dup,        (int)) \
+  X(OPTIONAL, int,     fcntl,      (int, int, ...)) \
+  X(OPTIONAL, int,     fcntl64,    (int, int, ...)) \
+  X(OPTIONAL, int,     posix_spawn_file_actions_addopen, (posix_spawn_file_actions_t *, int, const char *, int, mode_t))
+
+#define ZIO_STATUS_HOOKS(X) \
+  X(OPTIONAL, int, stat,       (const char *, struct stat *)) \
+  X(OPTIONAL, int, stat64,     (const char *, struct stat64 *)) \
+  X(OPTIONAL, int, lstat,      (const char *, struct stat *)) \
+  X(OPTIONAL, int, lstat64,    (const char *, struct stat64 *)) \
+  X(OPTIONAL, int, fstat,      (int, struct stat *)) \
+  X(OPTIONAL, int, fstat64,    (int, struct stat64 *)) \
+  X(OPTIONAL, int, fstatat,    (int, const char *, struct stat *, int)) \
+  X(OPTIONAL, int, fstatat64,  (int, const char *, struct stat64 *, int)) \
+  X(OPTIONAL, int, __xstat,    (int, const char *, struct stat *)) \
+  X(OPTIONAL, int, __xstat64,  (int, const char *, struct stat64 *)) \
+  X(OPTIONAL, int, __lxstat,   (int, const char *, struct stat *)) \
+  X(OPTIONAL, int, __lxstat64, (int, const char *, struct stat64 *)) \
+  X(OPTIONAL, int, __fxstat,   (int, int, struct stat *)) \
+  X(OPTIONAL, int, __fxstat64, (int, int, struct stat64 *)) \
+  X(OPTIONAL, int, __fxstatat,   (int, int, const char *, struct stat *, int)) \
+  X(OPTIONAL, int, __fxstatat64, (int, int, const char *, struct stat64 *, int)) \
+  X(OPTIONAL, int, statx,      (int, const char *restrict, int, unsigned, struct statx *restrict))
+
+#define ZIO_NAME_HOOKS(X) \
+  X(OPTIONAL, int, truncate,    (const char *, off_t)) \
+  X(OPTIONAL, int, truncate64,  (const char *, off_t)) \
+  X(OPTIONAL, int, ftruncate,   (int, off_t)) \
+  X(OPTIONAL, int, ftruncate64, (int, off_t)) \
+  X(OPTIONAL, int, fallocate,   (int, int, off_t, off_t)) \
+  X(OPTIONAL, int, fallocate64, (int, int, off_t, off_t)) \
+  X(OPTIONAL, int, posix_fallocate,   (int, off_t, off_t)) \
+  X(OPTIONAL, int, posix_fallocate64, (int, off_t, off_t)) \
+  X(OPTIONAL, int, utime,       (const char *, const struct utimbuf *)) \
+  X(OPTIONAL, int, utimes,      (const char *, const struct timeval *)) \
+  X(OPTIONAL, int, lutimes,     (const char *, const struct timeval *)) \
+  X(OPTIONAL, int, futimes,     (int, const struct timeval *)) \
+  X(OPTIONAL, int, futimens,    (int, const struct timespec *)) \
+  X(OPTIONAL, int, futimesat,   (int, const char *, const struct timeval *)) \
+  X(OPTIONAL, int, utimensat,   (int, const char *, const struct timespec *, int)) \
+  X(OPTIONAL, int, unlink,      (const char *)) \
+  X(OPTIONAL, int, unlinkat,    (int, const char *, int)) \
+  X(OPTIONAL, int, remove,      (const char *)) \
+  X(OPTIONAL, int, rename,      (const char *, const char *)) \
+  X(OPTIONAL, int, renameat,    (int, const char *, int, const char *)) \
+  X(OPTIONAL, int, renameat2,   (int, const char *, int, const char *, unsigned)) \
+  X(OPTIONAL, int, link,        (const char *, const char *)) \
+  X(OPTIONAL, int, linkat,      (int, const char *, int, const char *, int))
+
 /* Not ours, but called: X as above. */
 #define ZIO_BORROWED(X) \
   X(OPTIONAL, size_t, malloc_usable_size, (void *)) \
   X(REQUIRED, void *, malloc,             (size_t))
 
 #define ZIO_HOOKS(X) \
-  ZIO_MEMORY_HOOKS(X) ZIO_INPUT_HOOKS(X) ZIO_OUTPUT_HOOKS(X) ZIO_MAPPING_HOOKS(X) ZIO_PROCESS_HOOKS(X)
+  ZIO_MEMORY_HOOKS(X) ZIO_INPUT_HOOKS(X) ZIO_OUTPUT_HOOKS(X) ZIO_MAPPING_HOOKS(X) ZIO_PROCESS_HOOKS(X) \
+  ZIO_FILE_HOOKS(X) ZIO_STATUS_HOOKS(X) ZIO_NAME_HOOKS(X)
 /* clang-format on */
 
 /* The functions behind the hooks: what the program would have called without us. NULL until

@@ -3,6 +3,8 @@
 #include <stdint.h>
 
 #include "../instance.h"
+#include "../logged_files.h"
+#include "../logged_io.h"
 #include "../pushback.h"
 #include "../redirect.h"
 #include "hook_table.h"
@@ -43,6 +45,11 @@ enum { AT_POSITION = -1 };
 /* read(2) and pread(2). */
 static bool input_buffer(int fd, void *buffer, size_t length, int64_t offset, uintptr_t site,
                          ssize_t *result) {
+    if (zio__follows()) {
+        struct iovec piece = {buffer, length};
+        if (zio__logged_read(fd, &piece, 1, offset, 0, result))
+            return true;
+    }
     if (!is_candidate(buffer, length))
         return false;
     struct iovec piece = {buffer, length};
@@ -66,7 +73,7 @@ ZIO_SLOW static ssize_t read_slowly(int fd, void *buffer, size_t length, uintptr
 }
 
 ZIO_EXPORT ssize_t read(int fd, void *buffer, size_t length) {
-    if (is_idle(length) && zio__real.read)
+    if (is_idle(length) && !zio__follows() && zio__real.read)
         return zio__real.read(fd, buffer, length);
     return read_slowly(fd, buffer, length, ZIO_SITE());
 }
@@ -99,6 +106,8 @@ ZIO_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t length, size_t room) 
 /* readv(2), preadv(2), preadv2(2). */
 static bool input_vector(int fd, const struct iovec *iov, int count, int64_t offset, int flags,
                          uintptr_t site, ssize_t *result) {
+    if (zio__follows() && zio__logged_read(fd, iov, count, offset, flags, result))
+        return true;
     if (count <= 0 || !is_candidate_vector(iov, (size_t)count))
         return false;
     struct zio_io_request request = {.pieces = (struct iovec *)iov,
@@ -219,21 +228,39 @@ ZIO_EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t ro
     return receive_from(fd, buffer, length, flags, address, address_length, ZIO_SITE());
 }
 
-ZIO_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+/* Descriptors came with a message: what their numbers stood for before is over. */
+static void note_descriptors(const struct msghdr *message) {
+    struct msghdr *header = (struct msghdr *)message;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        const int *numbers = (const int *)(const void *)CMSG_DATA(part);
+        for (size_t i = 0; i < (part->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
+            zio__descriptor_forget(numbers[i]);
+    }
+}
+
+static ssize_t receive_message(int fd, struct msghdr *message, int flags, uintptr_t site) {
     ssize_t result;
     if (!is_on() || !flags_allow_redirection(flags) ||
         !zio__is_readable(message, sizeof *message) ||
         !is_candidate_vector(message->msg_iov, message->msg_iovlen))
         return ZIO_REAL(recvmsg)(fd, message, flags);
     struct msghdr copy = *message;
-    if (!input_message(fd, message->msg_iov, message->msg_iovlen, &copy, flags, ZIO_SITE(),
-                       &result))
+    if (!input_message(fd, message->msg_iov, message->msg_iovlen, &copy, flags, site, &result))
         return ZIO_REAL(recvmsg)(fd, message, flags);
     if (result >= 0) {
         message->msg_namelen = copy.msg_namelen;
         message->msg_controllen = copy.msg_controllen;
         message->msg_flags = copy.msg_flags;
     }
+    return result;
+}
+
+ZIO_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+    ssize_t result = receive_message(fd, message, flags, ZIO_SITE());
+    if (zio__follows() && result >= 0)
+        note_descriptors(message);
     return result;
 }
 
@@ -252,9 +279,11 @@ static bool are_candidates(const struct mmsghdr *messages, unsigned count) {
 ZIO_EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
                         struct timespec *timeout) {
     int result;
-    if (is_on() && flags_allow_redirection(flags & ~MSG_WAITFORONE) &&
-        are_candidates(messages, count) &&
-        zio__redirect_many(fd, messages, count, flags, timeout, ZIO_SITE(), &result))
-        return result;
-    return ZIO_REAL(recvmmsg)(fd, messages, count, flags, timeout);
+    if (!is_on() || !flags_allow_redirection(flags & ~MSG_WAITFORONE) ||
+        !are_candidates(messages, count) ||
+        !zio__redirect_many(fd, messages, count, flags, timeout, ZIO_SITE(), &result))
+        result = ZIO_REAL(recvmmsg)(fd, messages, count, flags, timeout);
+    for (int i = 0; zio__follows() && i < result; i++)
+        note_descriptors(&messages[i].msg_hdr);
+    return result;
 }

@@ -9,6 +9,7 @@
 #include <zio/syscall.h>
 
 #include "../instance.h"
+#include "../logged_files.h"
 #include "../presence.h"
 #include "hook_table.h"
 #include "process.h"
@@ -30,6 +31,8 @@ static long retire(void *start, size_t length, struct zio_map_call call) {
 }
 
 ZIO_EXPORT void *mmap(void *start, size_t length, int protection, int flags, int fd, off_t offset) {
+    if (zio__follows() && !(flags & MAP_ANONYMOUS))
+        zio__descriptor_leave(fd, true);
     if (!(flags & MAP_FIXED) || !may_hold(start, length) || offset % 4096 != 0)
         return ZIO_REAL(mmap)(start, length, protection, flags, fd, offset);
     struct zio_map_call call = {

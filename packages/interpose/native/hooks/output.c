@@ -4,6 +4,8 @@
 #include <stdint.h>
 
 #include "../instance.h"
+#include "../logged_files.h"
+#include "../logged_io.h"
 #include "../redirect.h"
 #include "hook_table.h"
 #include "own_memory.h"
@@ -32,11 +34,15 @@ static bool output(int fd, const struct iovec *iov, size_t count, int64_t offset
 static bool output_buffer(int fd, const void *buffer, size_t length, int64_t offset,
                           ssize_t *result) {
     struct iovec piece = {(void *)buffer, length};
+    if (zio__follows() && zio__logged_write(fd, &piece, 1, offset, 0, result))
+        return true;
     return may_show_views(buffer, length) && output(fd, &piece, 1, offset, 0, result);
 }
 
 static bool output_vector(int fd, const struct iovec *iov, int count, int64_t offset, int flags,
                           ssize_t *result) {
+    if (zio__follows() && zio__logged_write(fd, iov, count, offset, flags, result))
+        return true;
     return count > 0 && is_candidate_vector(iov, (size_t)count) &&
            output(fd, iov, (size_t)count, offset, flags, result);
 }
@@ -55,7 +61,7 @@ ZIO_SLOW static ssize_t write_slowly(int fd, const void *buffer, size_t length) 
 }
 
 ZIO_EXPORT ssize_t write(int fd, const void *buffer, size_t length) {
-    if (is_idle() && zio__real.write)
+    if (is_idle() && !zio__follows() && zio__real.write)
         return zio__real.write(fd, buffer, length);
     return write_slowly(fd, buffer, length);
 }
@@ -80,7 +86,7 @@ ZIO_SLOW static ssize_t writev_slowly(int fd, const struct iovec *iov, int count
 }
 
 ZIO_EXPORT ssize_t writev(int fd, const struct iovec *iov, int count) {
-    if (is_idle() && zio__real.writev)
+    if (is_idle() && !zio__follows() && zio__real.writev)
         return zio__real.writev(fd, iov, count);
     return writev_slowly(fd, iov, count);
 }

@@ -8,11 +8,12 @@
 #include <zio/syscall.h>
 
 #include "../instance.h"
+#include "../logged_files.h"
 #include "hook_table.h"
 #include "process.h"
 
 ZIO_EXPORT pid_t _Fork(void) {
-    if (!zio__is_tracking())
+    if (!zio__is_tracking() && !zio__follows())
         return ZIO_REAL(_Fork)();
     zio__before_fork();
     pid_t child = ZIO_REAL(_Fork)();
@@ -74,6 +75,17 @@ __asm__(".text\n"
         ".cfi_endproc\n"
         ".size vfork, .-vfork\n");
 
+/* Without the program's handlers, and so without our own end of it. */
+#define ZIO_EXIT(name)                                                                             \
+    ZIO_EXPORT void name(int status) {                                                             \
+        if (zio__follows())                                                                        \
+            zio__files_end(false);                                                                 \
+        ZIO_REAL(name)(status);                                                                    \
+        __builtin_unreachable();                                                                   \
+    }
+ZIO_EXIT(_exit)
+ZIO_EXIT(_Exit)
+
 struct clone_start {
     int (*run)(void *);
     void *argument;
@@ -95,7 +107,7 @@ ZIO_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *argument,
     va_end(rest);
     if ((flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
         zio__before_lodger();
-    if (!zio__is_tracking() || (flags & CLONE_VM) || !run || !stack)
+    if ((!zio__is_tracking() && !zio__follows()) || (flags & CLONE_VM) || !run || !stack)
         return ZIO_REAL(clone)(run, stack, flags, argument, parent_tid, tls, child_tid);
     struct clone_start start = {run, argument, flags & CLONE_FILES};
     zio__before_fork();

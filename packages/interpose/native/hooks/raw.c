@@ -14,10 +14,12 @@
 #include <zio/syscall.h>
 
 #include "../instance.h"
+#include "../logged_files.h"
 #include "../presence.h"
 #include "hook_table.h"
 #include "own_memory.h"
 #include "process.h"
+#include "raw_files.h"
 
 /* What a raw system call makes of the process, as clone's arguments. */
 struct making {
@@ -72,7 +74,10 @@ ZIO_EXPORT long syscall(long number, ...) {
     if (number == SYS_execveat)
         return execveat((int)a[0], (const char *)a[1], (char *const *)a[2], (char *const *)a[3],
                         (int)a[4]);
-    if (!zio__is_tracking())
+    long result;
+    if (zio__follows() && zio__raw_on_files(number, a, &result))
+        return result;
+    if (!zio__is_tracking() && !zio__follows())
         return ZIO_REAL(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     /* A process with a copy of our memory, on this same stack. */
     if (made.any && !(made.flags & (CLONE_VM | CLONE_VFORK)) && made.stack == 0)

@@ -25,6 +25,8 @@ export type Setting = keyof typeof settings;
 export interface Evidence {
   redirectedBytes?: number;
   elidedBytes?: number;
+  loggedBytes?: number;
+  loggedByReferenceBytes?: number;
 }
 
 export interface AppTest {
@@ -132,6 +134,10 @@ export class App {
 
 export class AppSession {
   readonly directory = mkdtempSync(join(tmpdir(), "zio-app-"));
+  /** Variables for every program of the session. */
+  readonly variables: Record<string, string> = {};
+  /** Everything from now on is plain whatever the setting is. */
+  plain = false;
   readonly #statsDirectory = join(this.directory, "counters");
   readonly #apps: App[] = [];
 
@@ -145,9 +151,9 @@ export class AppSession {
   /** The environment of a program: the test's own without anything of zIO, plus the setting. */
   #environment({ env = {}, plain = false }: StartOptions): NodeJS.ProcessEnv {
     const kept = Object.entries(process.env).filter(([name]) => name !== "LD_PRELOAD" && !name.startsWith("ZIO_"));
-    const base = { ...Object.fromEntries(kept), LC_ALL: "C", HOME: this.directory, ...env };
+    const base = { ...Object.fromEntries(kept), LC_ALL: "C", HOME: this.directory, ...this.variables, ...env };
     const chosen = settings[this.setting];
-    if (plain || chosen === null) return base;
+    if (plain || this.plain || chosen === null) return base;
     const options = { base, library: this.library, statsDirectory: this.#statsDirectory, ...(chosen as Settings) };
     return { ...base, ...environment(options) };
   }

@@ -1,0 +1,238 @@
+/* One logged file in several processes: forked, executed, spawned, killed. The pattern is *.log. */
+#include "victim.h"
+
+#include <spawn.h>
+#include <sys/stat.h>
+
+#define NAME    "data.log"
+#define MESSAGE (128 * KIB)
+
+extern char **environ;
+
+static int open_log(int flags) {
+    int fd = open(NAME, flags | O_CREAT, 0644);
+    need(fd >= 0, "open");
+    return fd;
+}
+
+static void tell_content(const char *label) {
+    static byte piece[70000];
+    struct stat status;
+    int fd = open(NAME, O_RDONLY | O_CLOEXEC);
+    uint64_t hash = 0xcbf29ce484222325u, bytes = 0;
+    ssize_t got;
+    need(fd >= 0 && fstat(fd, &status) == 0, "open");
+    while ((got = read(fd, piece, sizeof piece)) > 0) {
+        for (ssize_t i = 0; i < got; i++)
+            hash = (hash ^ piece[i]) * 0x100000001b3u;
+        bytes += (uint64_t)got;
+    }
+    say("%s: %llu bytes of %lld, %016llx", label, (unsigned long long)bytes,
+        (long long)status.st_size, (unsigned long long)hash);
+    close(fd);
+}
+
+static byte *relayed(void) {
+    byte *from = map_private(MESSAGE), *to = map_private(MESSAGE);
+    feed(from, MESSAGE);
+    memcpy(to, from, MESSAGE);
+    munmap(from, MESSAGE);
+    return to;
+}
+
+static void await_child(pid_t child, const char *what) {
+    int status;
+    need(waitpid(child, &status, 0) == child, "waitpid");
+    if (WIFSIGNALED(status))
+        say("%s: signal %d", what, WTERMSIG(status));
+    else
+        say("%s: status %d", what, WEXITSTATUS(status));
+}
+
+/* Parent and child write in turns by one open file, whose position they share. */
+static void in_turns(void) {
+    int fd = open_log(O_RDWR), to_child[2], to_parent[2];
+    char go = 'g';
+    need(pipe(to_child) == 0 && pipe(to_parent) == 0, "pipe");
+    byte *at = relayed();
+    say("parent: %zd", write(fd, at, MESSAGE));
+    pid_t child = fork();
+    need(child >= 0, "fork");
+    for (int i = 0; i < 6; i++) {
+        if (child == 0) {
+            need(read(to_child[0], &go, 1) == 1, "read");
+            byte *own = relayed();
+            memcpy(own, "child", 5);
+            need(write(fd, own, 50000) == 50000, "write");
+            need(write(to_parent[1], &go, 1) == 1, "write");
+        } else {
+            need(write(to_child[1], &go, 1) == 1, "write");
+            need(read(to_parent[0], &go, 1) == 1, "read");
+            say("at %lld", (long long)lseek(fd, 0, SEEK_CUR));
+            say("parent: %zd", write(fd, at + i, 30000));
+            tell_content("so far");
+        }
+    }
+    if (child == 0)
+        _exit(0);
+    await_child(child, "child");
+    tell_content("in turns");
+}
+
+static void append_records(byte number, int count) {
+    byte record[700];
+    int fd = open(NAME, O_WRONLY | O_APPEND);
+    need(fd >= 0, "open");
+    memset(record, number, sizeof record);
+    for (int i = 0; i < count; i++)
+        need(write(fd, record, sizeof record) == sizeof record, "write");
+    close(fd);
+}
+
+static void tell_records(bool exactly) {
+    static byte record[700];
+    int fd = open(NAME, O_RDONLY), counts[256] = {0}, torn = 0;
+    while (read(fd, record, sizeof record) == sizeof record) {
+        counts[record[0]]++;
+        for (size_t i = 0; i < sizeof record; i++)
+            torn += record[i] != record[0];
+    }
+    for (int i = 0; i < 256; i++)
+        if (counts[i])
+            exactly ? say("%d records of %d", counts[i], i) : say("some records of %d", i);
+    say("%d bytes at the wrong place", torn);
+    close(fd);
+}
+
+static void appenders(void) {
+    pid_t children[4];
+    close(open_log(O_RDWR));
+    for (int i = 0; i < 4; i++)
+        if ((children[i] = fork()) == 0) {
+            append_records((byte)(i + 1), 300);
+            exit(0);
+        }
+    for (int i = 0; i < 4; i++)
+        await_child(children[i], "appender");
+    tell_records(true);
+}
+
+static void killed(void) {
+    pid_t children[3];
+    int ready[2];
+    need(pipe(ready) == 0, "pipe");
+    close(open_log(O_RDWR));
+    for (int i = 0; i < 3; i++)
+        if ((children[i] = fork()) == 0) {
+            append_records((byte)(i + 1), 5);
+            need(write(ready[1], "r", 1) == 1, "write");
+            for (;;)
+                append_records((byte)(i + 1), 10);
+        }
+    char byte_read;
+    for (int i = 0; i < 3; i++)
+        need(read(ready[0], &byte_read, 1) == 1, "read");
+    for (int i = 0; i < 3; i++) {
+        append_records((byte)(i + 10), 20);
+        kill(children[i], SIGKILL);
+        await_child(children[i], "appender");
+        append_records((byte)(i + 20), 20);
+    }
+    tell_records(false);
+}
+
+static void run(const char *label, char *const arguments[]) {
+    pid_t child;
+    need(posix_spawnp(&child, arguments[0], NULL, NULL, arguments, environ) == 0, "posix_spawnp");
+    await_child(child, label);
+}
+
+/* Programs that know nothing of it read the file, by name and by descriptor. */
+static void executed(void) {
+    int fd = open_log(O_RDWR | O_APPEND);
+    byte *at = relayed();
+    need(write(fd, at, MESSAGE) == (ssize_t)MESSAGE, "write");
+    run("sum", (char *[]){"cksum", NAME, NULL});
+    run("count", (char *[]){"wc", "-c", NAME, NULL});
+    run("stat", (char *[]){"stat", "-c", "%s", NAME, NULL});
+    run("copy", (char *[]){"cp", NAME, "copy", NULL});
+    run("shell", (char *[]){"sh", "-c", "echo appended >> data.log; tail -c 9 data.log", NULL});
+    tell_content("after the shell");
+    need(write(fd, at, 1000) == 1000, "write");
+    run("dd", (char *[]){"dd", "if=data.log", "of=other.log", "bs=10000", "status=none", NULL});
+    run("compared", (char *[]){"cmp", NAME, "other.log", NULL});
+    run("descriptor", (char *[]){"sh", "-c", "cksum <&3 >copied.sum; cat copied.sum", NULL});
+    pid_t child = vfork();
+    if (child == 0) {
+        close(fd);
+        execlp("true", "true", NULL);
+        _exit(1);
+    }
+    await_child(child, "vfork");
+    need(write(fd, at, 1000) == 1000, "write");
+    tell_content("executed");
+}
+
+/* One that reads and one that writes, each by a name, at the same time. */
+static void follower(void) {
+    int ready[2];
+    need(pipe(ready) == 0, "pipe");
+    int reads = open_log(O_RDONLY);
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = open(NAME, O_WRONLY);
+        for (int i = 0; i < 20; i++) {
+            byte *at = relayed();
+            need(write(fd, at, 60000) == 60000, "write");
+            munmap(at, MESSAGE);
+            need(write(ready[1], "r", 1) == 1, "write");
+        }
+        _exit(0);
+    }
+    static byte piece[60000];
+    char ready_byte;
+    for (int i = 0; i < 20; i++) {
+        need(read(ready[0], &ready_byte, 1) == 1, "read");
+        ssize_t got = read(reads, piece, sizeof piece);
+        show("followed", piece, got > 0 ? (size_t)got : 0);
+    }
+    await_child(child, "writer");
+    struct stat status;
+    fstat(reads, &status);
+    say("%lld bytes", (long long)status.st_size);
+    need(truncate(NAME, 100) == 0, "truncate");
+    say("then: %zd", read(reads, piece, 10));
+    tell_content("followed");
+}
+
+/* Views that a child inherits are its own memory; what it logs is too. */
+static void inherited_views(void) {
+    int fd = open_log(O_WRONLY | O_APPEND);
+    byte *at = relayed();
+    need(write(fd, at, MESSAGE) == (ssize_t)MESSAGE, "write");
+    for (int i = 0; i < 5; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            show("child has", at, MESSAGE);
+            byte *own = map_private(MESSAGE);
+            memcpy(own, at, MESSAGE);
+            need(write(fd, own, MESSAGE) == (ssize_t)MESSAGE, "write");
+            feed(own, MESSAGE);
+            need(write(fd, own, MESSAGE) == (ssize_t)MESSAGE, "write");
+            exit(0);
+        }
+        await_child(child, "child");
+        feed_position += MESSAGE;
+        feed(at, MESSAGE);
+        need(write(fd, at, MESSAGE) == (ssize_t)MESSAGE, "write");
+    }
+    show("parent has", at, MESSAGE);
+    tell_content("inherited");
+}
+
+static const struct sub_case cases[] = {
+    {"in-turns", in_turns},   {"appenders", appenders}, {"killed", killed},
+    {"executed", executed},   {"follower", follower},   {"inherited", inherited_views},
+};
+
+VICTIM_MAIN(cases)
