@@ -164,12 +164,31 @@ static void tell_touched(struct zio_tracker *tracker, uint16_t site, uint64_t pa
         tracker->listener.touched(tracker->listener.context, site, page, filled);
 }
 
+/* Every view in the block around a page that was touched, over the gaps that earlier touches left.
+ * Whatever hinders it is met again by the next touch. */
+static void fill_block(struct zio_tracker *tracker, uint64_t page, uint64_t *filled) {
+    struct zio_view view;
+    uint64_t start = page & ~(uint64_t)(ZIO__WINDOW_MAX - 1), end = start + ZIO__WINDOW_MAX, more;
+    for (uint64_t at = start; at < end && zio_view_map_next(&tracker->map, at, end - at, &view);
+         at += more) {
+        at = zio__page_down(view.start);
+        zio__fill(tracker, &tracker->served, at, end, tracker->compose, &more);
+        if (more == 0)
+            return;
+        *filled += more;
+    }
+}
+
 static int resolve_view(struct zio_tracker *tracker, const struct zio_view *view, uint64_t page,
                         uint64_t end, uint64_t *filled) {
     int code = zio__fill(tracker, &tracker->served, page, end, tracker->compose, filled);
     if (*filled > 0) {
+        uint64_t all = *filled;
+        const struct zio_tracker_listener *listener = &tracker->listener;
+        if (listener->is_given_up && listener->is_given_up(listener->context, view->tag))
+            fill_block(tracker, page, &all);
         zio_tracker_count(tracker, ZIO_COUNT_faults, 1);
-        tell_touched(tracker, view->tag, page, *filled);
+        tell_touched(tracker, view->tag, page, all);
         return 0;
     }
     return code;

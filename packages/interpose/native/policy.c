@@ -45,9 +45,17 @@ struct site {
 static struct site sites[SITES];
 static _Atomic uint16_t last_site; /* of the last redirected input */
 
+static bool is_paused(const struct site *site) {
+    return atomic_load_explicit(&site->pause, memory_order_relaxed) != 0;
+}
+
+/* What views of a site that is left alone already still cost makes its pause longer, and says
+ * nothing new of whether they are copied. */
 static void leave_alone(struct site *site) {
     uint32_t penalty = atomic_load_explicit(&site->penalty, memory_order_relaxed);
     bool copied = atomic_exchange_explicit(&site->copied, false, memory_order_relaxed);
+    if (is_paused(site))
+        copied = !atomic_load_explicit(&site->is_uncopied, memory_order_relaxed);
     penalty = penalty == 0 ? FIRST_PAUSE : penalty * (copied ? 2 : UNCOPIED_GROWTH);
     penalty = penalty < LAST_PAUSE ? penalty : LAST_PAUSE;
     atomic_store_explicit(&site->penalty, penalty, memory_order_relaxed);
@@ -61,7 +69,7 @@ static void leave_alone(struct site *site) {
 
 static int64_t debt_limit(const struct site *site) {
     bool first = atomic_load_explicit(&site->penalty, memory_order_relaxed) == 0;
-    if (atomic_load_explicit(&site->copied, memory_order_relaxed))
+    if (is_paused(site) || atomic_load_explicit(&site->copied, memory_order_relaxed))
         return first ? FIRST_DEBT_LIMIT : DEBT_LIMIT;
     return first ? FIRST_UNCOPIED_LIMIT : UNCOPIED_LIMIT;
 }
@@ -80,13 +88,24 @@ static int64_t cost_of_copying(uint64_t bytes) {
     return (int64_t)(bytes * each >> 16);
 }
 
+/* Memory that shows no input is there because of the last. */
+static uint16_t site_of(uint16_t tag) {
+    return tag ? tag : atomic_load_explicit(&last_site, memory_order_relaxed);
+}
+
+/* What a site that is left alone has brought becomes memory in large pieces: whoever touches all of
+ * it in no order would pay for a fault for every page. */
+static bool is_given_up(void *context, uint16_t tag) {
+    (void)context;
+    return is_paused(&sites[site_of(tag) % SITES]);
+}
+
 static void touched(void *context, uint16_t tag, uint64_t start, uint64_t bytes) {
     (void)context;
     const struct zio__costs *costs = &zio__settings.costs;
-    if (tag == 0)
-        tag = atomic_load_explicit(&last_site, memory_order_relaxed);
-    else if (costs->fault + costs->page > cost_of_copying(PAGE))
-        zio__pages_touched(start, bytes);
+    if (tag != 0 && costs->fault + costs->page > cost_of_copying(PAGE))
+        zio__pages_touched(start, is_paused(&sites[tag % SITES]) && bytes > PAGE ? PAGE : bytes);
+    tag = site_of(tag);
     debit(tag, costs->fault + (int64_t)(costs->page * bytes / PAGE));
 }
 
@@ -123,7 +142,7 @@ static void evicted(void *context, uint16_t tag, uint64_t bytes) {
 static bool elides(void *context, uint16_t tag) {
     (void)context;
     struct site *site = &sites[tag % SITES];
-    if (atomic_load_explicit(&site->pause, memory_order_relaxed) == 0)
+    if (!is_paused(site))
         return true;
     if (!atomic_exchange_explicit(&site->is_uncopied, false, memory_order_relaxed))
         return false;
@@ -154,6 +173,7 @@ void zio__policy_set_up(void) {
                                                               .evicted = evicted,
                                                               .overwritten = overwritten,
                                                               .touched = touched,
+                                                              .is_given_up = is_given_up,
                                                               .keep = keep};
     if (zio__settings.policy == ZIO_POLICY_PAPER)
         zio__policy_paper_set_up();

@@ -51,3 +51,12 @@ test("an echo whose copy is read as a whole elides the copies before it", async 
   expect(counters.faults).toBeLessThan(messages / 2);
   expect(counters.elidedBytes).toBeGreaterThan(messages * messageBytes * 2.5);
 });
+
+test("a message that is touched in no order is filled in large pieces once its site is left alone", async () => {
+  const messages = 200;
+  const touch = ["--touch-percent", "100", "--touch-order", "random"];
+  const counters = await countersAfter(messages, 1, {}, { ZIO_COSTS: "" }, touch);
+  expect(counters["fallbacks.backed-off"]).toBeGreaterThan(messages / 2);
+  expect(counters.faults).toBeGreaterThan(0);
+  expect(counters.faults).toBeLessThan(80);
+});

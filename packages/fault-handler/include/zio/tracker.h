@@ -85,7 +85,10 @@ enum zio_tracker_state {
  * `overwritten`: whole pages that showed views are the program's again, because it overwrites them.
  * `elides` is asked before a copy: false, and the caller copies the bytes. Views keep the site of
  * their input through every copy; 0 is none: freed memory that showed zeros, or registered memory
- * that showed nothing. `touched` runs on the handler thread; all run with stripes locked, or may, and must only count.
+ * that showed nothing. `touched` runs on the handler thread; all run with stripes locked, or may,
+ * and must only count.
+ * `is_given_up` is asked on the handler thread when a view was touched: then all around it that is
+ * viewed becomes memory too.
  * `keep` is asked of whole pages [start, end) that are about to become views, and gives the length
  * of the run from start on that all shall (*kept false), or that all is better copied to (true). */
 struct zio_tracker_listener {
@@ -94,6 +97,7 @@ struct zio_tracker_listener {
     void (*evicted)(void *context, uint16_t site, uint64_t bytes);
     void (*overwritten)(void *context, uint64_t start, uint64_t bytes);
     void (*touched)(void *context, uint16_t site, uint64_t start, uint64_t filled_bytes);
+    bool (*is_given_up)(void *context, uint16_t site);
     uint64_t (*keep)(void *context, uint64_t start, uint64_t end, bool *kept);
     void *context;
 };
