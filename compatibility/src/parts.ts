@@ -6,6 +6,8 @@ export interface PartResult {
   /** How many checks the part has; the same in every run. */
   checks: number;
   failed: string[];
+  /** False: it ended early, and says nothing about the checks that it did not come to. */
+  complete?: boolean;
 }
 
 interface PartOptions {
@@ -29,10 +31,12 @@ export async function runParts(
       for (let attempt = 1; result.failed.length > 0 && attempt < attempts; attempt++) {
         const next = await runPart(part, slot);
         const still = new Set(next.failed);
-        const failed = result.failed.filter((name) => still.has(name));
+        const endedEarly = result.complete === false && next.complete !== false;
+        const failed = endedEarly ? next.failed : result.failed.filter((name) => still.has(name));
         // The same twice is no chance.
-        const settled = failed.length === result.failed.length;
-        result = { checks: Math.max(result.checks, next.checks), failed };
+        const settled = !endedEarly && failed.length === result.failed.length;
+        const complete = result.complete !== false || next.complete !== false;
+        result = { checks: Math.max(result.checks, next.checks), failed, complete };
         if (settled) break;
       }
       outcome.checks += result.checks;

@@ -38,3 +38,13 @@ it("never runs two parts in one slot", async () => {
   );
   expect(outcome.checks).toBe(6);
 });
+
+it("takes nothing for passed that a part which ended early did not come to", async () => {
+  const results = [
+    { failed: ["runs to its end"], complete: false },
+    { failed: ["x", "y"], complete: true },
+    { failed: ["x"], complete: true },
+  ];
+  const outcome = await runParts(["a"], async () => ({ checks: 3, ...results.shift()! }));
+  expect(outcome).toEqual({ checks: 3, failed: ["x"], repeated: ["runs to its end"] });
+});

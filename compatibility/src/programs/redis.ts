@@ -40,14 +40,15 @@ async function runUnit(
   const passed = text.match(/^\[ok\]: /gm)?.length ?? 0;
   const failures = [...text.matchAll(/^(?:\[err\]|\[exception\]|\[timeout\]): ?(.*?)(?: in tests\S+)?$/gm)];
   const failed = [...new Set(failures.map(([, name]) => `${unit}: ${name}`))];
-  if (!text.includes(" done]: ")) failed.push(`${unit} runs to its end`);
+  const complete = text.includes(" done]: ");
+  if (!complete) failed.push(`${unit} runs to its end`);
   if (failed.length > 0) {
     const end = text.indexOf("!!! WARNING");
     context.log(`${end < 0 ? text.slice(-4000) : text.slice(end)}${stderr}`);
   }
   // This unit repeats its tests as often as it can in a given time.
   const counted = unit === "integration/psync2" ? 0 : passed;
-  return { checks: counted + failed.length + 1, failed };
+  return { checks: counted + failed.length + 1, failed, complete };
 }
 
 function suite(name: string, title: string, firstPort: number, units: readonly string[]): Program {
