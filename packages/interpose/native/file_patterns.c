@@ -98,11 +98,34 @@ bool zio__glob_matches(const char *pattern, const char *text) {
     }
 }
 
-bool zio__patterns_match(const char *path) {
+static const char *last_name(const char *path) {
     const char *name = path;
     for (const char *at = path; *at; at++)
         if (*at == '/')
             name = at + 1;
+    return name;
+}
+
+/* A set that a slash was cut out of. */
+static bool is_broken(const char *pattern) {
+    for (; *pattern && *pattern != '['; pattern++)
+        if (*pattern == ']')
+            return true;
+    return false;
+}
+
+bool zio__patterns_may_match(const char *path) {
+    const char *name = last_name(path);
+    for (size_t i = 0; i < pattern_count; i++) {
+        const char *pattern = last_name(patterns[i].text);
+        if (is_broken(pattern) || zio__glob_matches(pattern, name))
+            return true;
+    }
+    return false;
+}
+
+bool zio__patterns_match(const char *path) {
+    const char *name = last_name(path);
     for (size_t i = 0; i < pattern_count; i++)
         if (zio__glob_matches(patterns[i].text, patterns[i].whole ? path : name))
             return true;

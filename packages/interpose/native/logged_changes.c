@@ -29,6 +29,16 @@ static size_t canonical(int directory, const char *path, bool follows, char *nam
     return length;
 }
 
+bool zio__has_other_name(int directory, const char *path, bool follows, uint64_t device,
+                         uint64_t inode) {
+    struct stat itself;
+    if (zio__patterns_may_match(path))
+        return false;
+    return !follows ||
+           (zio_syscall(SYS_newfstatat, directory, path, &itself, AT_SYMLINK_NOFOLLOW) == 0 &&
+            itself.st_dev == device && itself.st_ino == inode);
+}
+
 /* Within a visit. False: no regular file, or none of ours. */
 static bool look(int directory, const char *path, bool follows, struct stat *status, int *refusal) {
     char name[ZIO__FILE_PATH_BYTES];
@@ -39,7 +49,8 @@ static bool look(int directory, const char *path, bool follows, struct stat *sta
         return false;
     if (zio__nvm_storage())
         return true;
-    if (!canonical(directory, path, follows, name) || !zio__patterns_match(name))
+    if (zio__has_other_name(directory, path, follows, status->st_dev, status->st_ino) ||
+        !canonical(directory, path, follows, name) || !zio__patterns_match(name))
         return false;
     *refusal = zio__nvm_open();
     return true;

@@ -21,6 +21,11 @@ void zio__change_descriptor(struct zio__change *change, int fd);
  * file where its data changed, or -1. */
 void zio__change_end(struct zio__change *change, const char *path, int written);
 
+/* Programs look at many files: what has another name than those of the patterns, and was reached by
+ * no link, needs no further look. The identity is that of a regular file, found under this path. */
+bool zio__has_other_name(int directory, const char *path, bool follows, uint64_t device,
+                         uint64_t inode);
+
 /* Whether a path names a file that is or may come under the log, and its identity, as found. The
  * pool is opened where it must be. */
 bool zio__path_is_ours(int directory, const char *path, bool follows);

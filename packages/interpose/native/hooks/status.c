@@ -29,6 +29,10 @@ static bool status_of(uint64_t device, uint64_t inode, int directory, const char
     int saved = errno;
     bool known = false;
     if (!zio__nvm_pool()) {
+        if (path && *path && zio__has_other_name(directory, path, follows, device, inode)) {
+            errno = saved;
+            return false;
+        }
         if (path && *path)
             zio__path_is_ours(directory, path, follows);
         else

@@ -54,6 +54,11 @@ int main(void) {
     expect("elsewhere", zio__patterns_match("/other/data/1/x:y"), false);
     expect("nothing", zio__patterns_match("/any/where/"), false);
     expect("plain", zio__patterns_match("/a.log/b"), false);
+    expect("may", zio__patterns_may_match("a.log"), true);
+    expect("may, by the end of a path", zio__patterns_may_match("../x:y"), true);
+    expect("may not", zio__patterns_may_match("/data/1/z"), false);
+    zio__patterns_set_up("/a/[b/]c");
+    expect("a set with a slash", zio__patterns_may_match("bc"), true);
     if (failures == 0)
         puts("patterns hold");
     return failures != 0;

@@ -152,6 +152,8 @@ static void executed(void) {
     int fd = open_log(O_RDWR | O_APPEND);
     byte *at = relayed();
     need(write(fd, at, MESSAGE) == (ssize_t)MESSAGE, "write");
+    need(symlink(NAME, "way") == 0, "symlink");
+    run("stat by a link", (char *[]){"stat", "-L", "-c", "%s", "way", NULL});
     run("sum", (char *[]){"cksum", NAME, NULL});
     run("count", (char *[]){"wc", "-c", NAME, NULL});
     run("stat", (char *[]){"stat", "-c", "%s", NAME, NULL});
