@@ -44,6 +44,15 @@ static int allocate_space(struct zio_nvm_file *file, uint64_t from, uint64_t len
     return (int)result;
 }
 
+static int sync_target(struct zio_nvm_file *file) {
+    const struct zio_nvm_observer *observer = file->pool->pm.observer;
+    int fd = atomic_load(&file->target.number);
+    long result = zio_syscall(SYS_fsync, fd);
+    if (result == 0 && observer)
+        observer->file_sync(observer->context, fd);
+    return (int)result;
+}
+
 /* Allocating changes the target's time of modification, so it is noted as the pool's own doing
  * around it. */
 int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length) {
@@ -74,8 +83,11 @@ int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length) {
         more = 0;
         allocated = allocate_space(file, from, end - from);
     }
+    /* Before it is noted: a power cut would give back the space, and the older time. */
+    result = sync_target(file);
     if (!noted) {
-        result = nvm__note_target(file);
+        if (result == 0)
+            result = nvm__note_target(file);
         file->entry->state = NVM_FILE_USED;
         if (result == 0)
             result = nvm__write_entry(file);
