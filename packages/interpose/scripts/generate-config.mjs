@@ -173,7 +173,7 @@ function documentation(variables) {
 
 The library reads these variables when a program starts; \`zio run\` sets each from its option, and \`zio env\` prints
 them. Sizes are bytes and take K, M and G (powers of 1024). A bad value never stops a program: the default is used, and
-\`zio run\` says so in one line.
+\`zio run\` says so in one line. Those of a pool (\`ZIO_NVM\` and the like) are the exception: \`zio run\` refuses them.
 
 | variable | option of \`zio run\` | value | default | meaning |
 | --- | --- | --- | --- | --- |

@@ -248,7 +248,8 @@ export const configTable = [
     "type": "file",
     "placeholder": "pool",
     "default": "",
-    "meaning": "The pool in which writes to the files of `ZIO_NVM_FILES` are logged, an absolute path; unset, all files are the kernel's."
+    "meaning": "The pool in which writes to the files of `ZIO_NVM_FILES` are logged, an absolute path; unset, all files are the kernel's.",
+    "optionMeaning": "The pool in which writes to the files of --nvm-file are logged; it is made where it is absent, and recovered where that is due."
   },
   {
     "name": "ZIO_NVM_FILES",
@@ -258,6 +259,7 @@ export const configTable = [
     "placeholder": "pattern",
     "default": "",
     "meaning": "Which files are logged: patterns with `*`, `?` and `[...]`, separated by colons (`\\` escapes a colon and itself). One with a slash is compared with the whole absolute path, one without with the file's name.",
+    "optionMeaning": "Log writes to files that match this pattern in the pool; may be given several times. With a slash it is compared with the whole path, without with the file's name.",
     "property": "nvmFiles"
   },
   {

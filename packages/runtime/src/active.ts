@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
 import { platformProblem, ZioError } from "@zio/core";
 import { capabilities } from "@zio/fault-handler";
-import { activeAbiVersion, environment, replaceProcess, type Settings } from "@zio/interpose";
+import { activeAbiVersion, replaceProcess, type Settings } from "@zio/interpose";
 import { addressSpaceProblem } from "./doctor/machine-checks.js";
+import { environment } from "./environment.js";
 import { ownPage } from "./stats/live-processes.js";
 
 /** Tells the program that took this one's place not to do so again. */

@@ -1,9 +1,10 @@
 export { ZioError } from "@zio/core";
 export { type Capabilities, capabilities } from "@zio/fault-handler";
-export { type EnvironmentOptions, environment, type Settings } from "@zio/interpose";
+export type { EnvironmentOptions, Settings } from "@zio/interpose";
 export { type Activation, ensureActive, isActive } from "./active.js";
 export type { Check } from "./doctor/check.js";
 export { type Diagnosis, doctor } from "./doctor/doctor.js";
+export { environment } from "./environment.js";
 export { type ExecResult, exec, type FinishedProgram, type ZioExecOptions } from "./exec.js";
 export { type ChildStats, type StatsSample, spawn, type ZioChildProcess, type ZioSpawnOptions } from "./spawn.js";
 export type { Counters, NamedCounter, ProcessRecord, RunRecord } from "./stats/record.js";

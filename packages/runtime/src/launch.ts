@@ -2,10 +2,12 @@
 // the counters after it. Started by bin/zio and by zio-launch only.
 import { readFileSync, unlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { platformProblem } from "@zio/core";
+import { platformProblem, ZioError } from "@zio/core";
 import { parseRun } from "./commands/run.js";
 import { CommandError } from "./exit-status.js";
 import { answer, say } from "./messages.js";
+import { type PoolRequest, preparePool } from "./persistence/prepare-pool.js";
+import type { PoolAnswer } from "./persistence/spawn-persistence.js";
 import { EnvironmentBytes, splitAtNul } from "./run/environment-bytes.js";
 import { writePlan } from "./run/launch-plan.js";
 import { prepareRun, runsUnchanged } from "./run/prepare-run.js";
@@ -17,7 +19,7 @@ const script = fileURLToPath(import.meta.url);
  * Tells the shell the plan's file and the launcher, or where zIO cannot work how many words the command has; nothing where the CLI itself should go on, as for
  * --help.
  */
-function plan(shell: number, typed: string[]): void {
+async function plan(shell: number, typed: string[]): Promise<void> {
   const request = parseRun(typed.slice(1));
   if (request === undefined) return;
   const problem = platformProblem();
@@ -29,16 +31,29 @@ function plan(shell: number, typed: string[]): void {
   // The bytes of the command: those of this process's last arguments.
   const count = request.command.length;
   const command = count > 0 ? splitAtNul(readFileSync("/proc/self/cmdline")).slice(-count) : [];
-  const prepared = prepareRun({ ...request, command, pid: shell }, EnvironmentBytes.ofProcess(shell), script);
+  const prepared = await prepareRun({ ...request, command, pid: shell }, EnvironmentBytes.ofProcess(shell), script);
   for (const line of prepared.lines) say(line);
   const file = writePlan(prepared.plan);
   // The shell may have been killed meanwhile.
   if (!answer(`zio-plan:${file}\n${prepared.launcher}\n`)) unlinkSync(file);
 }
 
-function main([verb, ...rest]: string[]): void {
+/** For `spawn`: prepares a pool and tells on standard output how that went. */
+async function tellOfPool(request: PoolRequest): Promise<void> {
+  let told: PoolAnswer;
   try {
-    if (verb === "plan") plan(Number(rest[0]), rest.slice(1));
+    told = { prepared: await preparePool(request) };
+  } catch (error) {
+    if (!(error instanceof ZioError)) throw error;
+    told = { refused: { message: error.message, code: error.code } };
+  }
+  answer(JSON.stringify(told));
+}
+
+async function main([verb, ...rest]: string[]): Promise<void> {
+  try {
+    if (verb === "plan") await plan(Number(rest[0]), rest.slice(1));
+    else if (verb === "pool") await tellOfPool(JSON.parse(rest[0] ?? ""));
     else recordRun(rest);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
@@ -47,4 +62,4 @@ function main([verb, ...rest]: string[]): void {
   }
 }
 
-main(process.argv.slice(2));
+await main(process.argv.slice(2));

@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { platformProblem, ZioError } from "@zio/core";
 import { costsFor, environment, type Settings, settingVariables } from "@zio/interpose";
+import { persistenceForChild } from "./persistence/spawn-persistence.js";
 import { makeRunDirectory } from "./stats/directory.js";
 import { type RunRecord, readRunRecord } from "./stats/record.js";
 import { inspectTarget } from "./target/inspect-target.js";
@@ -89,14 +90,19 @@ function problemWith(command: string, options: ZioSpawnOptions, env: NodeJS.Proc
 
 /**
  * Starts a program under zIO as `child_process.spawn` starts one. Throws a ZioError where the program is not there or
- * cannot be run, or a setting is wrong. A program that cannot be preloaded runs unchanged: see `child.zio.problem`.
+ * cannot be run, or a setting is wrong. A program that cannot be preloaded runs unchanged: see `child.zio.problem`. With
+ * `zio.nvmPath` the call takes as long as preparing the pool does, and throws where the pool cannot be used.
  */
 export function spawn(command: string, args: readonly string[] = [], options: ZioSpawnOptions = {}): ZioChildProcess {
   const { zio = {}, sampleIntervalMs = 1000, ...spawnOptions } = options;
   const env = spawnOptions.env ?? process.env;
   const problem = problemWith(command, options, env);
+  // Also where the program then runs unchanged: it shall not find files that are older than the pool.
+  const complete = platformProblem() ? zio : persistenceForChild(zio, env, process.cwd());
   const settings =
-    problem === undefined ? environment({ costs: costsFor(zio, env), ...zio, base: env }) : settingVariables(zio);
+    problem === undefined
+      ? environment({ costs: costsFor(zio, env), ...complete, base: env })
+      : settingVariables(complete);
   const directory = makeRunDirectory();
   const stats = new RunningStats(problem, directory, sampleIntervalMs);
   const childEnv = problem === undefined ? { ...env, ...settings, ZIO_STATS: directory } : env;

@@ -3,6 +3,8 @@ import { type ConfigVariable, configTable, libraryPath, preloadablePath } from "
 import { Command, Option } from "commander";
 import { CommandError, exitStatus } from "../exit-status.js";
 import { answer, say } from "../messages.js";
+import { nvmPackage } from "../persistence/nvm-package.js";
+import { settlePersistence } from "../persistence/persistence-settings.js";
 import { tellCosts } from "../run/costs.js";
 import { EnvironmentBytes } from "../run/environment-bytes.js";
 import { applySettings, type OptionTexts } from "../run/settings.js";
@@ -34,6 +36,9 @@ export interface VariableList {
 export function settleVariables(options: OptionTexts): { variables: VariableList; lines: string[] } {
   const environment = EnvironmentBytes.of(process.env);
   const lines = applySettings(environment, options);
+  // Each program that is started with these alone has the pool for itself and its children.
+  if (settlePersistence(environment, options) && !environment.text("ZIO_NVM_PROVIDER"))
+    environment.set("ZIO_NVM_PROVIDER", nvmPackage().providerPath());
   const filters = allowedSeccompFilters();
   if (filters && options.ZIO_SECCOMP === undefined) environment.set("ZIO_SECCOMP", String(filters));
   tellCosts(environment);

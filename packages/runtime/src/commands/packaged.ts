@@ -1,11 +1,8 @@
-// Subcommands that other packages bring. They are found when their package is installed beside this one, in the project
-// of the current directory, or in the same checkout.
-import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+// Subcommands that other packages bring, where they are installed.
+import { pathToFileURL } from "node:url";
 import { Command } from "commander";
 import { CommandError, exitStatus } from "../exit-status.js";
+import { installedEntry } from "../installed-package.js";
 
 interface PackagedCommand {
   name: string;
@@ -19,36 +16,14 @@ export const packagedCommands: readonly PackagedCommand[] = [
   { name: "nvm", package: "@zio/nvm", description: "make, inspect and recover pools in persistent memory" },
 ];
 
-// The same from src/ and from dist/: both lie directly in the package.
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), "..");
-
-function importedFile(manifestPath: string): string {
-  const manifest = JSON.parse(readFileSync(manifestPath, "utf8"));
-  return join(dirname(manifestPath), manifest.exports["."].import.default);
-}
-
-/** The ESM entry of an installed package, or undefined. */
-function findPackage(name: string): string | undefined {
-  for (const from of [join(packageRoot, "package.json"), join(process.cwd(), "package.json")]) {
-    try {
-      return importedFile(createRequire(from).resolve(`${name}/package.json`));
-    } catch {
-      // Not installed there.
-    }
-  }
-  const beside = join(packageRoot, "..", name.replace(/^@zio\//, ""), "package.json");
-  if (!existsSync(beside) || JSON.parse(readFileSync(beside, "utf8")).name !== name) return undefined;
-  return importedFile(beside);
-}
-
 /** The command of a package; in its place, where it is not installed, one that says how to get it. */
 export async function loadPackagedCommand({
   name,
   package: packageName,
   description,
 }: PackagedCommand): Promise<Command> {
-  const file = findPackage(packageName);
-  if (file !== undefined && existsSync(file)) {
+  const file = installedEntry(packageName, "import");
+  if (file !== undefined) {
     const loaded = (await import(pathToFileURL(file).href)) as { command: Command };
     return loaded.command;
   }

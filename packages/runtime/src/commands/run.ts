@@ -20,7 +20,10 @@ export function runCommand(): Command {
     `
 Without --stats zio becomes the command: same process, nothing of zio stays behind. With it a small
 parent stays, hands on signals and ends as the command ended. Exit status: the command's; 127 where
-it is not found, 126 where it cannot be run, 2 for a wrong command line.`,
+it is not found, 126 where it cannot be run, 2 for a wrong command line or a pool that cannot be used.
+
+With --nvm writes to the files that --nvm-file names go to the log of a pool: fsync makes them durable
+there, and they reach the files themselves in the background.`,
   );
 }
 

@@ -1,7 +1,7 @@
 // The options of commands that set up a program's environment: made from the table of settings, so that help, variables
 // and documentation cannot differ.
 
-import { type ConfigVariable, configTable } from "@zio/interpose";
+import { type ConfigVariable, configTable, joinPatterns } from "@zio/interpose";
 import { type Command, type CommanderError, Option } from "commander";
 import { CommandError, exitStatus } from "../exit-status.js";
 import type { OptionTexts } from "../run/settings.js";
@@ -24,10 +24,11 @@ function flagsOf(variable: ConfigVariable, placeholder: string | undefined): str
 /** Adds an option for each setting. Their texts are not checked here: a bad one must not stop a program. */
 export function addSettingOptions(command: Command, takes: "run" | "variable"): Command {
   for (const variable of configTable as readonly ConfigVariable[]) {
-    const ofRun = takes === "run" && variable.optionMeaning !== undefined;
-    const placeholder = takes === "variable" && variable.name === statsVariable ? "directory" : variable.placeholder;
-    const meaning = ofRun ? variable.optionMeaning : variable.meaning;
+    const isDirectory = takes === "variable" && variable.name === statsVariable;
+    const placeholder = isDirectory ? "directory" : variable.placeholder;
+    const meaning = isDirectory ? variable.meaning : (variable.optionMeaning ?? variable.meaning);
     const option = new Option(flagsOf(variable, placeholder), helpText(variable, meaning));
+    if (variable.type === "patterns") option.argParser((text: string, before?: string[]) => [...(before ?? []), text]);
     command.addOption(variable.internal ? option.hideHelp() : option);
   }
   return command;
@@ -40,7 +41,8 @@ export function optionTexts(command: Command, takes: "run" | "variable"): Option
     if (takes === "run" && variable.name === statsVariable) continue;
     const name = new Option(flagsOf(variable, variable.placeholder)).attributeName();
     const value: unknown = command.getOptionValue(name);
-    if (typeof value === "string") texts[variable.name] = value;
+    if (Array.isArray(value)) texts[variable.name] = joinPatterns(value);
+    else if (typeof value === "string") texts[variable.name] = value;
     else if (typeof value === "boolean" && command.getOptionValueSource(name) === "cli")
       texts[variable.name] = value ? "yes" : "no";
   }

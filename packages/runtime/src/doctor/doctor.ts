@@ -4,6 +4,7 @@ import { inspectTarget } from "../target/inspect-target.js";
 import { resolveCommand } from "../target/resolve-command.js";
 import type { Check } from "./check.js";
 import { machineChecks } from "./machine-checks.js";
+import { persistenceChecks } from "./persistence.js";
 import { userfaultfdChecks } from "./userfaultfd.js";
 
 export interface Diagnosis {
@@ -31,7 +32,7 @@ function checksOfThisMachine(): Check[] {
   const problem = platformProblem();
   if (problem) return [{ id: "platform", title: "platform", state: "missing", ...problem }];
   const { before, after } = machineChecks();
-  return [...before, ...userfaultfdChecks(), ...after];
+  return [...before, ...userfaultfdChecks(), ...after, ...persistenceChecks()];
 }
 
 /** Examines this machine and, where one is named, a program. */

@@ -10,6 +10,7 @@ import { readText } from "../doctor/proc.js";
 import { seccompProblem } from "../doctor/seccomp.js";
 import { userfaultfdProblem } from "../doctor/userfaultfd.js";
 import { CommandError, exitStatus } from "../exit-status.js";
+import { preparePersistence } from "../persistence/prepare-persistence.js";
 import { makeRunDirectory } from "../stats/directory.js";
 import { inspectTarget } from "../target/inspect-target.js";
 import { resolveCommand } from "../target/resolve-command.js";
@@ -118,10 +119,16 @@ function planStats(file: string, request: RunRequest, environment: EnvironmentBy
  * Plans a run in `environment`, which it changes. `launchScript` is the entry that records the counters afterwards. Throws a
  * CommandError where the command cannot be started.
  */
-export function prepareRun(request: RunRequest, environment: EnvironmentBytes, launchScript: string): PreparedRun {
+export async function prepareRun(
+  request: RunRequest,
+  environment: EnvironmentBytes,
+  launchScript: string,
+): Promise<PreparedRun> {
   const path = findProgram(request.command, environment);
   const launcher = findLauncher();
-  const lines = addLibrary(path, environment, request);
+  // Also where the program then runs unchanged: it shall not find files that are older than the pool.
+  const lines = await preparePersistence(environment, request.options);
+  lines.push(...addLibrary(path, environment, request));
   const afterwards =
     request.statsFile === undefined ? [] : planStats(request.statsFile, request, environment, launchScript);
   const plan: LaunchPlan = {

@@ -17,7 +17,7 @@ const handedOn: readonly NodeJS.Signals[] = ["SIGTERM", "SIGHUP", "SIGUSR1", "SI
 const sharedWithProgram: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
 
 /** Runs the command as a child and ends as it ended. */
-export function runAsParent(typed: TypedRun): Promise<void> {
+export async function runAsParent(typed: TypedRun): Promise<void> {
   const [program, ...words] = typed.command;
   const problem = platformProblem();
   if (problem && program !== undefined) {
@@ -26,7 +26,7 @@ export function runAsParent(typed: TypedRun): Promise<void> {
   }
   const command = typed.command.map((word) => Buffer.from(word));
   const request = { ...typed, command, pid: process.pid };
-  const { plan, launcher, lines } = prepareRun(request, EnvironmentBytes.of(process.env), launchScript);
+  const { plan, launcher, lines } = await prepareRun(request, EnvironmentBytes.of(process.env), launchScript);
   for (const line of lines) say(line);
   return endAs(spawn(launcher, [writePlan(plan)], { stdio: "inherit" }));
 }

@@ -3,6 +3,7 @@
 import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { type ConfigVariable, configTable, problemWithValue } from "@zio/interpose";
+import { persistenceNames } from "../persistence/persistence-settings.js";
 import type { EnvironmentBytes } from "./environment-bytes.js";
 
 /** Options by the name of their variable, as they were typed. */
@@ -62,10 +63,11 @@ function settle(variable: ConfigVariable, text: string): Settled {
   return variable.type === "path" ? settlePath(variable, text) : { text, problem: undefined };
 }
 
-/** Writes the settings into `environment` and returns a line for each that was refused. */
+/** Writes the settings into `environment`, less those of a pool, and returns a line for each that was refused. */
 export function applySettings(environment: EnvironmentBytes, options: OptionTexts): string[] {
   const lines: string[] = [];
   for (const variable of configTable as readonly ConfigVariable[]) {
+    if (persistenceNames.includes(variable.name)) continue;
     const option = options[variable.name];
     const given = option ?? environment.text(variable.name);
     if (given === undefined || (option === undefined && given === "")) continue;

@@ -13,12 +13,16 @@ const namedCounters = [
   "originBytes",
 ] as const;
 const fallbackPrefix = "fallbacks.";
+/** Of files that are logged, and of their pool. */
+const isOfPool = (name: string) => /^(logged|pool)[A-Z]/.test(name);
 
 export type NamedCounter = (typeof namedCounters)[number];
 
 export interface Counters extends Record<NamedCounter, number> {
   /** How often something was copied that could have been elided, by reason. */
   fallbacks: Record<string, number>;
+  /** Of files that are logged in a pool, and of the pool; empty where the library counts nothing of that. */
+  nvm: Record<string, number>;
   /** What else the library counts. */
   other: Record<string, number>;
 }
@@ -52,11 +56,13 @@ export function countersOf(values: Readonly<Record<string, number>>): Counters {
     origins: 0,
     originBytes: 0,
     fallbacks: {},
+    nvm: {},
     other: {},
   };
   for (const [name, value] of Object.entries(values)) {
     if ((namedCounters as readonly string[]).includes(name)) counters[name as NamedCounter] = value;
     else if (name.startsWith(fallbackPrefix)) counters.fallbacks[name.slice(fallbackPrefix.length)] = value;
+    else if (isOfPool(name)) counters.nvm[name] = value;
     else counters.other[name] = value;
   }
   return counters;
@@ -68,6 +74,15 @@ export function processRecord(page: StatsPage): ProcessRecord {
   return { pid, parentPid, command, policy, state, ...countersOf(counters) };
 }
 
+/** Each process tells the same of a pool that they share: the highest of its gauges counts, not their sum. */
+function poolGauges(pages: readonly StatsPage[]): Record<string, number> {
+  const highest: Record<string, number> = {};
+  for (const { counters, kinds } of pages)
+    for (const [name, value] of Object.entries(counters))
+      if (isOfPool(name) && kinds[name] === "gauge") highest[name] = Math.max(highest[name] ?? 0, value);
+  return highest;
+}
+
 /** The sum of the pages in a directory, with a record for each process; zeros where the directory is gone. */
 export function readRunRecord(directory: string): RunRecord {
   let read: ReturnType<typeof readStatsDirectory> = { processes: [], totals: {}, unreadable: [] };
@@ -76,5 +91,9 @@ export function readRunRecord(directory: string): RunRecord {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
-  return { version: 1, ...countersOf(read.totals), processes: read.processes.map(processRecord) };
+  return {
+    version: 1,
+    ...countersOf({ ...read.totals, ...poolGauges(read.processes) }),
+    processes: read.processes.map(processRecord),
+  };
 }

@@ -13,7 +13,8 @@ export interface MadePage {
 const headerBytes = 256;
 const counterBytes = 64;
 
-export function countersPage(made: MadePage): Buffer {
+/** `gauges` are the names that are no counters. */
+export function countersPage(made: MadePage, gauges: readonly string[] = []): Buffer {
   const {
     pid,
     parentPid = 1,
@@ -39,6 +40,7 @@ export function countersPage(made: MadePage): Buffer {
   for (const [index, [name, value]] of entries.entries()) {
     const base = headerBytes + index * counterBytes;
     page.write(name, base);
+    page.writeUInt8(gauges.includes(name) ? 1 : 0, base + 47);
     page.writeBigUInt64LE(BigInt(value), base + 48);
   }
   return page;
