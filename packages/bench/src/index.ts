@@ -20,6 +20,7 @@ export { type Cell, interleave, type Slot } from "./schedule.js";
 export { type Estimate, estimateMedian, median, quantile, type Spread, spread } from "./statistics.js";
 export { packageVersion } from "./version.js";
 export type { Workload } from "./workload.js";
+export type { AofOptions, AofPhase, AofRecord, AofRow, AofSettings } from "./workloads/aof.js";
 export type { ApisOptions, ApisRecord, ApisRow, ApisSettings } from "./workloads/apis.js";
 export type { CopiesOptions, CopiesRecord, CopiesRow } from "./workloads/copies.js";
 export type { FaultsOptions, FaultsRecord, FaultsRow } from "./workloads/faults.js";
@@ -27,6 +28,13 @@ export type { ForwardOptions, ForwardRecord } from "./workloads/forward.js";
 export type { GrpcOptions, GrpcRecord, GrpcRow, GrpcSettings } from "./workloads/grpc.js";
 export type { MemoryOptions, MemoryRecord, MemoryRow, MemorySample } from "./workloads/memory.js";
 export type { PrimitivesOptions, PrimitivesRecord, PrimitivesRow, PrimitivesSample } from "./workloads/primitives.js";
+export type {
+  RecoveryMedium,
+  RecoveryOptions,
+  RecoveryRecord,
+  RecoveryRow,
+  RecoverySample,
+} from "./workloads/recovery.js";
 export type { RedisMix, RedisOptions, RedisRecord, RedisRow, RedisSettings, RedisStore } from "./workloads/redis.js";
 export type { SizesOptions, SizesRecord, SizesRow } from "./workloads/sizes.js";
 export type { SmallOptions, SmallRecord, SmallSettings } from "./workloads/small.js";

@@ -18,6 +18,8 @@ const weights: Record<string, number> = {
   touched: 500,
   small: 250,
   redis: 480,
+  aof: 900,
+  recovery: 300,
   memory: 60,
   startup: 30,
   apis: 150,

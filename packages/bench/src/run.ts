@@ -2,6 +2,7 @@
 import { BenchError } from "./bench-error.js";
 import { noProgress, type Progress } from "./progress.js";
 import type { Workload } from "./workload.js";
+import { type AofOptions, type AofRecord, aof } from "./workloads/aof.js";
 import { type ApisOptions, type ApisRecord, apis } from "./workloads/apis.js";
 import { type CopiesOptions, type CopiesRecord, copies } from "./workloads/copies.js";
 import { type FaultsOptions, type FaultsRecord, faults } from "./workloads/faults.js";
@@ -9,6 +10,7 @@ import { type ForwardOptions, type ForwardRecord, nodeForward, pythonForward } f
 import { type GrpcOptions, type GrpcRecord, grpc } from "./workloads/grpc.js";
 import { type MemoryOptions, type MemoryRecord, memory } from "./workloads/memory.js";
 import { type PrimitivesOptions, type PrimitivesRecord, primitives } from "./workloads/primitives.js";
+import { type RecoveryOptions, type RecoveryRecord, recovery } from "./workloads/recovery.js";
 import { type RedisOptions, type RedisRecord, redis } from "./workloads/redis.js";
 import { type SizesOptions, type SizesRecord, sizes } from "./workloads/sizes.js";
 import { type SmallOptions, type SmallRecord, small } from "./workloads/small.js";
@@ -25,6 +27,8 @@ export interface WorkloadTypes {
   threads: { options: ThreadsOptions; record: ThreadsRecord };
   small: { options: SmallOptions; record: SmallRecord };
   redis: { options: RedisOptions; record: RedisRecord };
+  aof: { options: AofOptions; record: AofRecord };
+  recovery: { options: RecoveryOptions; record: RecoveryRecord };
   memory: { options: MemoryOptions; record: MemoryRecord };
   apis: { options: ApisOptions; record: ApisRecord };
   python: { options: ForwardOptions; record: ForwardRecord };
@@ -45,6 +49,8 @@ export const workloads: readonly Workload<any>[] = [
   touched,
   small,
   redis,
+  aof,
+  recovery,
   memory,
   startup,
   apis,

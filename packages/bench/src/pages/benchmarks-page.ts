@@ -17,6 +17,7 @@ const limits: Record<string, string> = {
   faults: "A page that is filled when it is touched costs as much as copying 30 to 80 pages that are in the caches.",
   touched: "Whoever touches all data has to pay for the copy, and a copy page by page is the dearest one.",
   small: "Nothing is large enough to be elided: what is left is the cost of a hook.",
+  aof: "Once the pool is full, each byte is still copied once, by the digest, and that is most of what plain costs too.",
   redis: "Over loopback the copies that Redis makes itself are 5 to 15 % of its CPU time; the rest is the kernel's.",
   memory: "A value that stays keeps the whole origin that it came in until it is compacted.",
   startup: "Loading one more library takes the dynamic loader's time.",
