@@ -16,6 +16,8 @@ const checks = [
   ],
   ["a Redis Cluster under a rolling restart", process.execPath, ["scripts/redis-cluster.mjs"]],
   ["a short soak", process.execPath, ["scripts/soak.mjs", "--minutes", "2"]],
+  ["power cuts of an emulated machine", process.execPath, ["scripts/power-cuts.mjs", "--cycles", "20"]],
+  ["programs that are killed", process.execPath, ["scripts/kill-cycles.mjs", "--cycles", "60"]],
   ["the packages, compiled from what they ship", process.execPath, ["scripts/check-packages.mjs"]],
   ["arm64, in an emulated machine", process.execPath, ["scripts/check-arm64.mjs"]],
   ["installing with every package manager and Node", process.execPath, ["scripts/install-matrix.mjs"]],
