@@ -15,6 +15,7 @@ const sentences: Record<string, Expected> = {
   "processes go on when others are killed in the middle of appending": ["killed", 120 * 700, 0, false],
   "programs that are executed see what is logged": ["executed", 131_072, 131_072, true],
   "a reader follows a writer": ["follower", 20 * 60_000, 19 * 60_000, true],
+  "record locks stay until the program closes the file": ["locked", 50_700, 0, true],
   "views that a child inherits are its own": ["inherited", 16 * 131_072, 6 * 131_072, true],
 };
 

@@ -32,6 +32,7 @@ static int take_target(struct zio_nvm_file *file, long *fd) {
     int result = nvm__keep(&file->target, *fd);
     *fd = -1;
     file->use = file->shared->use;
+    atomic_store(&file->is_other, false);
     return result;
 }
 
@@ -74,7 +75,17 @@ static void use_file(struct zio_nvm_file *file) {
     zio_unlock_exclusive(&pool->index_lock);
 }
 
-/* Under the state lock. *fd is -1 where it was taken over. */
+/* Whether a descriptor of ours for the file is there already. */
+static bool has_target(struct zio_nvm_pool *pool, const struct stat *wanted) {
+    uint64_t mask = nvm__enter_state(pool);
+    const struct zio_nvm_file *file =
+        find_file(pool, nvm__device_of_stat(wanted->st_dev), wanted->st_ino);
+    bool has = file && nvm__has_target(file);
+    nvm__leave_state(pool, mask);
+    return has;
+}
+
+/* Under the state lock. *fd is -1 where it was taken over, or is not needed. */
 static int attach_locked(struct zio_nvm_pool *pool, long *fd, const struct stat *wanted,
                          const char *path, uint32_t path_bytes, struct zio_nvm_file **result) {
     struct zio_nvm_file *file =
@@ -86,14 +97,14 @@ static int attach_locked(struct zio_nvm_pool *pool, long *fd, const struct stat 
         file = NULL;
     }
     if (file) {
-        if (file->use != file->shared->use || !nvm__is_kept(&file->target))
+        if (*fd >= 0 && !nvm__has_target(file))
             take_target(file, fd);
         *result = file;
         return 0;
     }
     file = free_slot(pool);
-    if (!file)
-        return -ENFILE;
+    if (!file || *fd < 0)
+        return file ? ZIO_EAGAIN : -ENFILE;
     int code = start_file(file, fd, path, path_bytes);
     if (code < 0) {
         nvm__forget_file(file);
@@ -122,10 +133,11 @@ int zio_nvm_attach(struct zio_nvm_pool *pool, int descriptor, const char *path,
         result = ZIO_ENOTSUP;
     if (result < 0)
         return nvm__system(problem, (int)result, "fstat", path);
-    long own = nvm__reopen(descriptor);
-    if (own < 0)
+    bool needed = !has_target(pool, &wanted);
+    long own = needed ? nvm__reopen(descriptor) : -EBADF;
+    if (needed && own < 0)
         return nvm__system(problem, (int)own, "open", path);
-    for (int attempt = 0; attempt < 2; attempt++) {
+    for (int attempt = 0;; attempt++) {
         uint64_t mask = zio_signals_block();
         zio_lock_exclusive(&pool->table_lock);
         uint64_t inner = nvm__enter_state(pool);
@@ -137,8 +149,11 @@ int zio_nvm_attach(struct zio_nvm_pool *pool, int descriptor, const char *path,
             use_file(*file);
         zio_unlock_exclusive(&pool->table_lock);
         zio_signals_restore(mask);
+        /* Forgotten since it was looked at. */
+        if (result == ZIO_EAGAIN && (own = nvm__reopen(descriptor)) >= 0)
+            continue;
         /* Places of files that nobody has open come free by a digest. */
-        if (result != -ENFILE || attempt == 1 || zio_nvm_digest(pool, NULL) < 0)
+        if (result != -ENFILE || attempt > 0 || zio_nvm_digest(pool, NULL) < 0)
             break;
     }
     if (own >= 0)

@@ -121,7 +121,8 @@ int nvm__look_anew(struct zio_nvm_file *file, const char *path) {
         atomic_store(&shared->modified_ns, 0);
     } else {
         atomic_store(&shared->left, 1);
-        nvm__drop(&file->target);
+        if (atomic_load(&file->is_other))
+            nvm__drop(&file->target);
     }
     shared->reserved_to = 0;
     shared->altering = 0;

@@ -1,6 +1,10 @@
 /* Descriptors of ours in a table that belongs to the program: moved to high numbers, where programs
  * that count on the lowest free one do not miss them, and compared with what they were before each
- * use, because a program may close or replace any number. */
+ * use, because a program may close or replace any number.
+ *
+ * A process loses its record locks on a file (fcntl(2), F_SETLK) with any descriptor of that file
+ * that it closes, and moving a descriptor closes one. So the target of a file that the program has
+ * open already stays at the number it got, and is closed only when the program closes the file too. */
 #include "nvm_internal.h"
 
 #include <fcntl.h>
@@ -34,9 +38,12 @@ static long move_up(long fd) {
 }
 
 int nvm__keep(struct nvm_descriptor *kept, long fd) {
+    return nvm__keep_at(kept, fd < 0 ? fd : move_up(fd));
+}
+
+int nvm__keep_at(struct nvm_descriptor *kept, long fd) {
     if (fd < 0)
         return (int)fd;
-    fd = move_up(fd);
     if (!identify(fd, &kept->device, &kept->inode)) {
         zio_syscall(SYS_close, fd);
         return -EBADF;

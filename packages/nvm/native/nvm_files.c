@@ -135,11 +135,17 @@ int nvm__note_target(struct zio_nvm_file *file) {
     entry->modified_ns = found.stx_mtime.tv_nsec;
     file->shared->device = entry->device;
     file->shared->inode = entry->inode;
+    atomic_store(&file->is_other, false);
     return 0;
 }
 
+bool nvm__has_target(const struct zio_nvm_file *file) {
+    return file->use == file->shared->use && nvm__is_kept(&file->target) &&
+           !atomic_load(&file->is_other);
+}
+
 int nvm__open_target(struct zio_nvm_file *file, struct zio_nvm_problem *problem) {
-    if (file->use == file->shared->use && nvm__is_kept(&file->target))
+    if (nvm__has_target(file))
         return 0;
     nvm__drop(&file->target);
     nvm__fetch_entry(file);
@@ -148,14 +154,14 @@ int nvm__open_target(struct zio_nvm_file *file, struct zio_nvm_problem *problem)
     if (fd == -ENOENT || fd == -ENOTDIR)
         return nvm__problem(problem, ZIO_NVM_FILE_MISSING, ZIO_ENOENT, entry_at(file->slot, 0),
                             file->entry->path);
-    int result = nvm__keep(&file->target, fd);
+    int result = nvm__keep_at(&file->target, fd);
     if (result < 0)
         return nvm__system(problem, result, "open", file->entry->path);
     file->use = file->shared->use;
-    if (file->target.inode == file->shared->inode)
-        return 0;
     /* Another one under that name: only who accepts changes may take it. */
-    return 1;
+    bool is_other = file->target.inode != file->shared->inode;
+    atomic_store(&file->is_other, is_other);
+    return is_other;
 }
 
 /* Device numbers may differ after a start of the machine, so they are not compared. While the pool
@@ -197,7 +203,7 @@ bool nvm__is_used(const struct nvm_shared_file *shared) {
 
 int nvm__forget_file(struct zio_nvm_file *file) {
     struct nvm_shared_file *shared = file->shared;
-    if (file->use == shared->use && nvm__is_kept(&file->target))
+    if (nvm__has_target(file))
         nvm__trim_target(file);
     nvm__fetch_entry(file);
     file->entry->state = NVM_FILE_FREE;

@@ -37,6 +37,7 @@ struct zio_nvm_file {
     struct nvm_shared_file *shared;
     struct zio_view_tree tree; /* what of the file lies in the log: offset in file -> in pool */
     struct nvm_descriptor target;
+    _Atomic bool is_other; /* the target is another file, found under the same name */
     uint32_t slot;
     uint32_t users;                /* in this process; under the table's lock */
     uint32_t use;                  /* of the entry, that target and tree belong to */
@@ -132,6 +133,8 @@ int nvm__system(struct zio_nvm_problem *problem, int code, const char *action, c
 /* nvm_descriptor.c */
 /* Takes over fd, which is moved to a high number. 0 or what was wrong with fd. */
 int nvm__keep(struct nvm_descriptor *kept, long fd);
+/* The same, where it is: for a file on which the program may hold record locks. */
+int nvm__keep_at(struct nvm_descriptor *kept, long fd);
 bool nvm__is_kept(const struct nvm_descriptor *kept);
 void nvm__drop(struct nvm_descriptor *kept);
 void nvm__descriptor_path(int fd, char path[32]);
@@ -205,6 +208,7 @@ int nvm__note_target(struct zio_nvm_file *file); /* remembers what the target lo
 int nvm__check_target(struct zio_nvm_file *file, bool accept_changed,
                       struct zio_nvm_problem *problem);
 int nvm__open_target(struct zio_nvm_file *file, struct zio_nvm_problem *problem);
+bool nvm__has_target(const struct zio_nvm_file *file);
 int nvm__forget_file(struct zio_nvm_file *file);
 bool nvm__is_used(const struct nvm_shared_file *shared);
 

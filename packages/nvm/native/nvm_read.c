@@ -42,7 +42,7 @@ static void put_bytes(struct sink *sink, const unsigned char *from, uint64_t len
 }
 
 int nvm__target_number(struct zio_nvm_file *file) {
-    if (nvm__is_kept(&file->target))
+    if (nvm__is_kept(&file->target) && !atomic_load(&file->is_other))
         return atomic_load(&file->target.number);
     uint64_t mask = nvm__enter_state(file->pool);
     int result = nvm__open_target(file, NULL);

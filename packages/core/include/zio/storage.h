@@ -126,7 +126,9 @@ struct zio_storage {
 
   /* Starts logging the writes of an open regular file, in every process of the tree. `path` is
    * absolute and is where recovery will look for it. The descriptor stays the application's.
-   * One use is counted: the caller's. ZIO_ENOTSUP: not of this pool, or it was left to the kernel. */
+   * One use is counted: the caller's. The provider may open the file too, but closes what it opened
+   * only in detach, because the process's record locks (fcntl(2)) end with any descriptor that is
+   * closed. ZIO_ENOTSUP: not of this pool, or it was left to the kernel. */
   int (*attach)(struct zio_storage_pool *pool, int descriptor, const char *path,
                 struct zio_storage_file **file);
   /* The file with this identity, where it is under the log, with a use counted: 0 or ZIO_ENOENT. */

@@ -1,6 +1,7 @@
 /* One logged file in several processes: forked, executed, spawned, killed. The pattern is *.log. */
 #include "victim.h"
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/stat.h>
 
@@ -232,9 +233,70 @@ static void inherited_views(void) {
     tell_content("inherited");
 }
 
+static void tell_lock(int fd) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    need(fcntl(fd, F_GETLK, &lock) == 0, "F_GETLK");
+    say("the child finds it %s", lock.l_type == F_UNLCK ? "free" : "locked");
+}
+
+/* The child logs to a file that was there before, and looks for the parent's lock when asked to. */
+static void log_and_look(int asked, int done) {
+    char go = 'g';
+    int fd = open_log(O_RDWR);
+    byte record[700];
+    memset(record, 7, sizeof record);
+    need(pwrite(fd, record, sizeof record, 0) == sizeof record, "pwrite");
+    need(write(done, &go, 1) == 1, "write");
+    while (read(asked, &go, 1) == 1) {
+        tell_lock(fd);
+        need(write(done, &go, 1) == 1, "write");
+    }
+    _exit(0);
+}
+
+static void ask(int ask_child, int done, const char *what) {
+    char go = 'g';
+    say("%s", what);
+    need(write(ask_child, &go, 1) == 1 && read(done, &go, 1) == 1, "ask");
+}
+
+/* Record locks end with any descriptor of the file that the process closes: nothing that it did not
+ * close itself may be among those. */
+static void locked(void) {
+    static byte piece[200000];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int asked[2], done[2], fd = open("data.new", O_RDWR | O_CREAT, 0644);
+    char go;
+    need(write(fd, piece, sizeof piece) == sizeof piece && close(fd) == 0, "write");
+    need(rename("data.new", NAME) == 0 && pipe(asked) == 0 && pipe(done) == 0, "rename");
+    pid_t child = fork();
+    if (child == 0) {
+        close(asked[1]);
+        log_and_look(asked[0], done[1]);
+    }
+    need(read(done[0], &go, 1) == 1, "read");
+    fd = open_log(O_RDWR);
+    need(fcntl(fd, F_SETLK, &lock) == 0, "F_SETLK");
+    ask(asked[1], done[0], "locked");
+    need(pread(fd, piece, 1000, 100000) == 1000, "pread");
+    ask(asked[1], done[0], "read what was there before");
+    need(pwrite(fd, piece, 50000, 150000) == 50000 && fsync(fd) == 0, "pwrite");
+    ask(asked[1], done[0], "written and synced");
+    need(ftruncate(fd, 120000) == 0, "ftruncate");
+    ask(asked[1], done[0], "truncated");
+    int again = open_log(O_RDWR);
+    ask(asked[1], done[0], "opened again");
+    close(again);
+    ask(asked[1], done[0], "closed once");
+    close(asked[1]);
+    await_child(child, "child");
+    tell_content("locked");
+}
+
 static const struct sub_case cases[] = {
     {"in-turns", in_turns},   {"appenders", appenders}, {"killed", killed},
     {"executed", executed},   {"follower", follower},   {"inherited", inherited_views},
+    {"locked", locked},
 };
 
 VICTIM_MAIN(cases)
