@@ -29,9 +29,9 @@ import { fixed, kibibytes, withInterval } from "../table.js";
 import { byPair, type Workload } from "../workload.js";
 import { redisCommand } from "./redis.js";
 
-const phases = ["memory", "disk-first", "disk"] as const;
+const phases: readonly AofPhase[] = ["memory", "disk-first", "disk"];
 /** On what, and for the disk whether the pool was full before. */
-export type AofPhase = (typeof phases)[number];
+export type AofPhase = "memory" | "disk-first" | "disk";
 
 export interface AofOptions extends CommonOptions {
   valueBytes: number[];

@@ -16,8 +16,8 @@ import { type Estimate, estimateMedian, type Spread, spread } from "../statistic
 import { fixed, renderTable, withInterval } from "../table.js";
 import { byPair, measureInterleaved, pairsTaken, type Workload } from "../workload.js";
 
-const media = ["memory", "disk"] as const;
-export type RecoveryMedium = (typeof media)[number];
+const media: readonly RecoveryMedium[] = ["memory", "disk"];
+export type RecoveryMedium = "memory" | "disk";
 
 export interface RecoveryOptions extends CommonOptions {
   logBytes: number;
