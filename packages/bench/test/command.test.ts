@@ -35,8 +35,8 @@ test("a bad option ends in one line that says what is needed", async () => {
 test("every workload is a subcommand with a record, and help for its options", () => {
   for (const subcommand of command.commands) expect(subcommand.description()).not.toBe("");
   const names = command.commands.map((subcommand) => subcommand.name());
-  expect(names).toEqual([...workloads.map(({ name }) => name), "all", "paper", "compare", "page"]);
-  for (const name of names.slice(0, -2)) {
+  expect(names).toEqual([...workloads.map(({ name }) => name), "all", "paper", "record", "compare", "page"]);
+  for (const name of names.slice(0, -3)) {
     const help = command.commands.find((subcommand) => subcommand.name() === name)?.helpInformation();
     expect(help).toContain("--json <file>");
     expect(help).toContain("--plot <file>");

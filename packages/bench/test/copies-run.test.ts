@@ -14,7 +14,10 @@ test("a small run verifies, interleaves, elides and leaves a record that JSON ke
   const record = await orSkip(context, run("copies", { ...options, copies: [...options.copies] }, { progress }));
 
   expect(record).toMatchObject({ version: 1, workload: "copies", command: ["zio", "bench", "copies"] });
-  expect(record.cells.map(({ parameters }) => parameters.copies)).toEqual([0, 2]);
+  const settings = record.cells.map(({ parameters: { copies, inTurn } }) => ({ copies, inTurn }));
+  expect(settings).toEqual([{ copies: 0 }, { copies: 2 }, { copies: 0, inTurn: 2 }]);
+  expect(record.rows.map(({ copies }) => copies)).toEqual([0, 2]);
+  expect(record.rows[1]?.recoverable?.median).toBeTypeOf("number");
   for (const cell of record.cells) {
     expect(cell.verified).toEqual(["plain", "zio"]);
     expect(cell.samples.map(({ contender }) => contender)).toEqual(["plain", "zio", "zio", "plain"]);
