@@ -13,7 +13,7 @@
 
 #include <zio/syscall.h>
 
-enum { HIGHEST_KEPT = 4096 };
+enum { HIGHEST_KEPT = 4096, LAST_STREAM = 2 };
 
 static bool identify(long fd, uint64_t *device, uint64_t *inode) {
     struct stat found;
@@ -44,6 +44,8 @@ int nvm__keep(struct nvm_descriptor *kept, long fd) {
 int nvm__keep_at(struct nvm_descriptor *kept, long fd) {
     if (fd < 0)
         return (int)fd;
+    if (fd <= LAST_STREAM)
+        fd = move_up(fd); /* what is written to a closed stream must not go to a file */
     if (!identify(fd, &kept->device, &kept->inode)) {
         zio_syscall(SYS_close, fd);
         return -EBADF;
