@@ -103,9 +103,25 @@ test("where Node itself is asked to run a command, it stays as the parent and en
   });
 });
 
-test("signals sent to such a parent reach the command", async () => {
+/** Holds Node up for a second between the start of a child and all that follows. */
+const slowSpawn = `data:text/javascript,${encodeURIComponent(`
+  import childProcess from "node:child_process";
+  import { syncBuiltinESMExports } from "node:module";
+  const { spawn } = childProcess;
+  childProcess.spawn = (...words) => {
+    const child = spawn(...words);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+    return child;
+  };
+  syncBuiltinESMExports();
+`)}`;
+
+test.each([
+  ["such a parent", []],
+  ["such a parent before it knows of its command", ["--import", slowSpawn]],
+])("signals sent to %s reach the command", async (_, nodeOptions) => {
   const program = await compileProgram("signal_log.c");
-  const zio = new StartedProgram(process.execPath, [cliPath, "run", "--", program]);
+  const zio = new StartedProgram(process.execPath, [...nodeOptions, cliPath, "run", "--", program]);
   try {
     await zio.line(/^ready/);
     zio.child.kill("SIGUSR1");

@@ -22,19 +22,24 @@ export async function runAsParent(typed: TypedRun): Promise<void> {
   const problem = platformProblem();
   if (problem && program !== undefined) {
     say(runsUnchanged(problem, typed.statsFile));
-    return endAs(spawn(program, words, { stdio: "inherit" }));
+    return endAs(() => spawn(program, words, { stdio: "inherit" }));
   }
   const command = typed.command.map((word) => Buffer.from(word));
   const request = { ...typed, command, pid: process.pid };
   const { plan, launcher, lines } = await prepareRun(request, EnvironmentBytes.of(process.env), launchScript);
   for (const line of lines) say(line);
-  return endAs(spawn(launcher, [writePlan(plan)], { stdio: "inherit" }));
+  return endAs(() => spawn(launcher, [writePlan(plan)], { stdio: "inherit" }));
 }
 
-/** Hands on signals, and ends as the child ends. */
-function endAs(child: ChildProcess): Promise<void> {
+/**
+ * Hands on signals, and ends as the child ends. They are caught before the child exists: it may run, and be known to
+ * whoever sends them, while `start` has not returned yet.
+ */
+function endAs(start: () => ChildProcess): Promise<void> {
+  let child: ChildProcess;
   for (const signal of handedOn) process.on(signal, () => child.kill(signal));
   for (const signal of sharedWithProgram) process.on(signal, () => {});
+  child = start();
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (status, signal) => {
