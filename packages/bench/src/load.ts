@@ -45,6 +45,8 @@ export interface LoadOptions {
   printsPort?: boolean;
   environment?: NodeJS.ProcessEnv;
   cwd?: string;
+  /** What the server does at its end is wanted: it gets two seconds for it. Otherwise it is killed. */
+  saves?: boolean;
   /** Further options of zio-load-client. */
   load?: readonly unknown[];
   /** The command of another client, which prints the same. */
@@ -82,9 +84,10 @@ export function loadSample(contender: Contender, options: LoadOptions): Promise<
     });
     const resident = residentBytes(server.pid);
     const counters = run.counters();
-    // A server that saves nothing has nothing to do at its end; those that linger are killed.
-    server.kill("SIGTERM");
-    await Promise.race([server.ended, sleep(2000, undefined, { ref: false })]);
+    if (options.saves) {
+      server.kill("SIGTERM");
+      await Promise.race([server.ended, sleep(2000, undefined, { ref: false })]);
+    }
     const { operations, preparedOperations, wallNs, clientCpuNs, latencyNs } = report;
     const timed = { operations, preparedOperations, wallNs, clientCpuNs, latencyNs };
     return { ...timed, cpuNs: report.serverCpuNs, residentBytes: resident, counters };

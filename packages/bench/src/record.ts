@@ -66,15 +66,18 @@ export interface BenchRecord<Parameters = unknown, Values = unknown, Row = unkno
   skipped?: { what: string; reason: string }[];
 }
 
-/** The commit of the checkout that this package lies in; null where it came from a registry. */
-export function currentCommit(): Commit | null {
-  const directory = dirname(fileURLToPath(import.meta.url));
+/** Text is no part of what is measured, and `zio bench record` writes some. */
+const programPaths = [":(top)", ":(top,exclude)docs", ":(top,exclude)*.md"];
+
+/** The commit of the checkout that the package of `directory` lies in; null where it came from a registry. */
+export function currentCommit(directory = dirname(fileURLToPath(import.meta.url))): Commit | null {
   const git = (...args: string[]) =>
     execFileSync("git", ["-C", directory, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   try {
     // A package in somebody else's node_modules lies in somebody else's repository.
     git("ls-files", "--error-unmatch", "../package.json");
-    return { id: git("rev-parse", "HEAD"), modified: git("status", "--porcelain", "--untracked-files=no") !== "" };
+    const changes = git("status", "--porcelain", "--untracked-files=no", "--", ...programPaths);
+    return { id: git("rev-parse", "HEAD"), modified: changes !== "" };
   } catch {
     return null;
   }

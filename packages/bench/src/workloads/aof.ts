@@ -122,6 +122,7 @@ async function sample(
         ...["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", 0],
       ],
       environment: place.variables,
+      saves: true,
       load: [
         ...["--protocol", "redis", "--value", settings.valueBytes, "--keys", keys, "--operations", count],
         ...["--warmup", 100, "--writes", verify === "all" ? 50 : 100],

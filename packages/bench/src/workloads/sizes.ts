@@ -29,7 +29,7 @@ const copiesOfEach = 5;
 const largeBytes = 64 << 10;
 /** About as much data in each sample, within these numbers of messages. */
 const sampleBytes = 512 * 2 ** 20;
-const messageBounds = { least: 100, most: 10_000 };
+const messageBounds = { least: 100, most: 4_000 };
 
 export interface SizesOptions extends Omit<SweepOptions, "messages"> {
   messageBytes: number[];

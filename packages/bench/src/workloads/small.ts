@@ -52,7 +52,7 @@ const defaults: SmallOptions = {
   ...commonDefaults,
   servers: [...servers],
   valueBytes: [64, 1024, 4096],
-  operations: 20_000,
+  operations: 10_000,
 };
 
 function configure(command: Command): Command {
@@ -163,7 +163,7 @@ export const small: Workload<SmallOptions> = {
   name: "small",
   summary: "Redis and memcached with values of 64 B to 4 KiB, nginx with files of 1 KiB",
   defaults,
-  overview: { valueBytes: [1024], operations: 10_000 },
+  overview: { valueBytes: [1024] },
   configure,
   run,
   report: (record) => comparisonReport(record, "servers of small data"),
