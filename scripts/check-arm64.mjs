@@ -3,10 +3,10 @@
 // no userfaultfd. Where the tools are missing it says so and ends with 77. `--victims a,b` chooses others.
 // Debian: apt-get install qemu-system-arm g++-aarch64-linux-gnu
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { unpackDebian } from "./arm64/debian.mjs";
@@ -17,7 +17,7 @@ const { values } = parseArgs({
   options: {
     victims: {
       type: "string",
-      default: "overwrite,splits,heap,forks,input_entries,output_entries,messages,mappings,unhooked",
+      default: "overwrite,splits,heap,forks,input_entries,output_entries,messages,mappings,unhooked,nvm_files,nvm_uses",
     },
     minutes: { type: "string", default: "40" },
     verbose: { type: "boolean", default: false },
@@ -47,7 +47,8 @@ function compileVictims(directory) {
   mkdirSync(directory);
   for (const name of values.victims.split(",")) {
     const source = join(root, "packages/interpose/test/victims", `${name}.c`);
-    execFileSync(compiler, [...victimFlags, source, "-o", join(directory, name)], {
+    const further = /^\/\* flags: (.*) \*\//.exec(readFileSync(source, "utf8"))?.[1]?.split(" ") ?? [];
+    execFileSync(compiler, [...victimFlags, ...further, source, "-o", join(directory, name)], {
       stdio: ["ignore", "inherit", "inherit"],
     });
   }
@@ -61,9 +62,16 @@ function makeInitramfs(tree, victims) {
   for (const name of applets.split(" ")) image.link(`bin/${name}`, "busybox");
   for (const name of libraries) image.file(`lib/aarch64-linux-gnu/${name}`, join(tree, "lib/aarch64-linux-gnu", name));
   image.file("lib/ld-linux-aarch64.so.1", join(tree, "lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"));
-  const built = join(root, "packages/interpose/prebuilds/linux-arm64");
-  for (const name of ["libzio.so", "zio-echo-server", "zio-echo-client"])
-    image.file(`opt/zio/${name}`, join(built, name));
+  for (const path of [
+    "interpose/libzio.so",
+    "interpose/zio-echo-server",
+    "interpose/zio-echo-client",
+    "nvm/libzio-nvm.so",
+  ])
+    image.file(
+      `opt/zio/${basename(path)}`,
+      join(root, "packages", dirname(path), "prebuilds/linux-arm64", basename(path)),
+    );
   for (const name of readdirSync(victims)) image.file(`victims/${name}`, join(victims, name));
   image.file("init", join(root, "scripts/arm64/init"));
   return image.bytes();
@@ -87,21 +95,24 @@ async function boot(kernel, initramfs) {
   return lines;
 }
 
-/** Bytes elided by the processes whose pages were sent under this name. */
-function elidedBy(lines, directory) {
+/** The counter that shows that a victim had something to do with zIO, and the word for it. */
+const evidenceOf = (victim) => (victim.startsWith("nvm_") ? ["loggedBytes", "logged"] : ["elidedBytes", "elided"]);
+
+/** Bytes elided or logged by the processes whose pages were sent under each name. */
+function evidenceIn(lines, directory) {
   const { readStatsDirectory } = createRequire(import.meta.url)(join(root, "packages/interpose/dist/index.cjs"));
-  const elided = {};
+  const evidence = {};
   const pages = lines.flatMap((line) => (/^zio-page (\S+) (\S+)$/.exec(line)?.slice(1) ? [line.split(" ")] : []));
   for (const [index, [, name, text]] of pages.entries()) {
     const folder = join(directory, "pages", String(index));
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "page"), Buffer.from(text, "base64"));
-    elided[name] = (elided[name] ?? 0) + (readStatsDirectory(folder).totals.elidedBytes ?? 0);
+    evidence[name] = (evidence[name] ?? 0) + (readStatsDirectory(folder).totals[evidenceOf(name)[0]] ?? 0);
   }
-  return elided;
+  return evidence;
 }
 
-function judge(lines, elided) {
+function judge(lines, evidence) {
   const failed = [];
   const echoes = lines.flatMap((line) => (/^zio-echo (\d+) (\{.*\})$/.exec(line)?.slice(1) ? [line] : []));
   if (echoes.length !== 3) failed.push("not every echo came to its end");
@@ -109,7 +120,7 @@ function judge(lines, elided) {
     const [, copies, json] = /^zio-echo (\d+) (\{.*\})$/.exec(line);
     const { messages, wrongMessages } = JSON.parse(json);
     const least = Number(copies) * messages * 500_000;
-    const bytes = elided[`echo-${copies}`] ?? 0;
+    const bytes = evidence[`echo-${copies}`] ?? 0;
     progress(`echo with ${copies} copies: ${messages} messages, ${wrongMessages} wrong, ${bytes} bytes elided`);
     if (messages === 0 || wrongMessages !== 0 || bytes < least) failed.push(`echo with ${copies} copies`);
   }
@@ -117,10 +128,10 @@ function judge(lines, elided) {
     const cases = lines.filter((line) => line.startsWith(`zio-case ${victim} `)).map((line) => line.split(" "));
     const count = (verdict) => cases.filter((words) => words[3] === verdict).length;
     progress(
-      `${victim}: ${count("same")} the same, ${count("differs")} not, ${count("skipped")} skipped, ${count("slow")} too slow to try, ${elided[victim] ?? 0} bytes elided`,
+      `${victim}: ${count("same")} the same, ${count("differs")} not, ${count("skipped")} skipped, ${count("slow")} too slow to try, ${evidence[victim] ?? 0} bytes ${evidenceOf(victim)[1]}`,
     );
     for (const [, , name, verdict] of cases) if (verdict === "differs") failed.push(`${victim} ${name}`);
-    if (cases.length === 0 || !elided[victim]) failed.push(`${victim} elides`);
+    if (cases.length === 0 || !evidence[victim]) failed.push(`${victim}: nothing was ${evidenceOf(victim)[1]}`);
   }
   return failed;
 }
@@ -138,7 +149,7 @@ try {
   const kernel = readdirSync(join(tree, "boot")).find((name) => name.startsWith("vmlinuz-"));
   progress(`starting ${basename(kernel)}`);
   const lines = await boot(join(tree, "boot", kernel), join(directory, "initramfs"));
-  const failed = judge(lines, elidedBy(lines, directory));
+  const failed = judge(lines, evidenceIn(lines, directory));
   progress(failed.length > 0 ? `failed: ${failed.join("; ")}` : "passed");
   process.exitCode = failed.length > 0 ? 1 : 0;
 } catch (error) {
