@@ -174,6 +174,7 @@ static void become_child(bool shares_descriptors) {
         zio__files_after_fork(true);
     zio__pushback_after_fork();
     zio__presence_after_fork();
+    zio__policy_after_fork();
     zio__stats_open();
 }
 

@@ -5,7 +5,10 @@
  * inputs that nobody copies, and those that everybody touches, run plain but for rare probes.
  *
  * A site whose input nobody has copied yet gets little time to be proved useful, because it can be
- * called back: views that it has brought outlast its probe, and a copy of one is the proof. */
+ * called back: views that it has brought outlast its probe, and a copy of one is the proof.
+ *
+ * Threads share an account, and each has buffers of its own: what a site may cost before it has
+ * earned anything grows with the threads that receive there. */
 #include "policy.h"
 
 #include "heap.h"
@@ -24,10 +27,11 @@ enum {
     FIRST_UNCOPIED_LIMIT = 60000, /* while nobody has copied anything: some ten inputs, */
     UNCOPIED_LIMIT = 15000,       /* and three */
     CREDIT_LIMIT = 1000000,
-    FREE_BUFFERS = 16,
+    FREE_BUFFERS = 16, /* for each thread */
     FIRST_PAUSE = 256,
     UNCOPIED_GROWTH = 4, /* of the pause, where otherwise it doubles */
     LAST_PAUSE = 1 << 16,
+    PASSES = 16,
 };
 
 struct site {
@@ -40,10 +44,13 @@ struct site {
     _Atomic bool has_failed;  /* left alone although some were, since it last was worth it */
     _Atomic uint64_t evicted; /* bytes, since the last pause */
     _Atomic uint64_t largest; /* bytes that were evicted at once */
+    _Atomic int32_t receivers; /* threads whose last redirected input was here */
 };
 
 static struct site sites[SITES];
 static _Atomic uint16_t last_site; /* of the last redirected input */
+static __thread _Atomic uint16_t own_site; /* the same of this thread; 0: none yet */
+static __thread struct { uint16_t site, left; } passes; /* calls to let pass, taken from a pause */
 
 static bool is_paused(const struct site *site) {
     return atomic_load_explicit(&site->pause, memory_order_relaxed) != 0;
@@ -124,16 +131,23 @@ static void elided(void *context, uint16_t tag, uint64_t bytes) {
     atomic_store_explicit(&site->has_failed, false, memory_order_relaxed);
 }
 
+static uint64_t receivers_of(const struct site *site) {
+    int32_t receivers = atomic_load_explicit(&site->receivers, memory_order_relaxed);
+    return receivers > 1 ? (uint64_t)receivers : 1;
+}
+
 /* Memory that is there was made and filled by somebody, page by page. Taken away for views it stays
  * away in a program that shows views there each time, and is made again in one that does not. The
- * first is an investment: a chain of buffers may be taken without charge, once a pause. */
+ * first is an investment: a chain of buffers may be taken from each thread without charge, once a
+ * pause. */
 static void evicted(void *context, uint16_t tag, uint64_t bytes) {
     (void)context;
     struct site *site = &sites[tag % SITES];
     if (bytes > atomic_load_explicit(&site->largest, memory_order_relaxed))
         atomic_store_explicit(&site->largest, bytes, memory_order_relaxed);
     uint64_t all = atomic_fetch_add_explicit(&site->evicted, bytes, memory_order_relaxed) + bytes;
-    if (all > FREE_BUFFERS * atomic_load_explicit(&site->largest, memory_order_relaxed))
+    uint64_t largest = atomic_load_explicit(&site->largest, memory_order_relaxed);
+    if (all > FREE_BUFFERS * largest * receivers_of(site))
         debit(tag, (int64_t)(zio__settings.costs.page * bytes / PAGE));
 }
 
@@ -201,12 +215,23 @@ uint16_t zio__policy_site(uintptr_t address) {
     return 0;
 }
 
-static bool is_left_alone(struct site *site) {
+/* The pause is of all threads. One that comes to the same site again and again takes several calls of
+ * it at a time, so that threads do not write to the same two words at every call. */
+static bool is_left_alone(uint16_t tag) {
+    struct site *site = &sites[tag % SITES];
     uint32_t pause = atomic_load_explicit(&site->pause, memory_order_relaxed);
     if (pause == 0)
         return false;
-    atomic_store_explicit(&site->pause, pause - 1, memory_order_relaxed);
-    zio_tracker_count(&zio__tracker, ZIO_COUNT_backed_off, 1);
+    bool again = passes.site == tag;
+    if (again && passes.left > 0) {
+        passes.left--;
+        return true;
+    }
+    uint32_t taken = again && pause > PASSES ? PASSES : 1;
+    atomic_store_explicit(&site->pause, pause - taken, memory_order_relaxed);
+    passes.site = tag;
+    passes.left = (uint16_t)(taken - 1);
+    zio_tracker_count(&zio__tracker, ZIO_COUNT_backed_off, taken);
     return true;
 }
 
@@ -214,7 +239,25 @@ bool zio__policy_redirects(uint16_t tag) {
     if (zio__settings.policy == ZIO_POLICY_PAPER)
         return zio__policy_paper_redirects(tag);
     return zio__settings.policy != ZIO_POLICY_LEARN ||
-           (tag != 0 && !is_left_alone(&sites[tag % SITES]));
+           (tag != 0 && !is_left_alone(tag));
+}
+
+/* Each exchange is followed by its own two counts, so a signal handler may come anywhere. */
+void zio__policy_receives(uint16_t tag) {
+    if (atomic_load_explicit(&own_site, memory_order_relaxed) == tag)
+        return;
+    uint16_t left = atomic_exchange_explicit(&own_site, tag, memory_order_relaxed);
+    if (left != 0)
+        atomic_fetch_sub_explicit(&sites[left].receivers, 1, memory_order_relaxed);
+    if (tag != 0)
+        atomic_fetch_add_explicit(&sites[tag].receivers, 1, memory_order_relaxed);
+}
+
+/* The other threads are not here. */
+void zio__policy_after_fork(void) {
+    uint16_t tag = atomic_load_explicit(&own_site, memory_order_relaxed);
+    for (size_t i = 0; i < SITES; i++)
+        atomic_store_explicit(&sites[i].receivers, i == tag && i != 0, memory_order_relaxed);
 }
 
 void zio__policy_received(uint16_t tag, size_t copied) {

@@ -21,6 +21,9 @@ size_t zio__policy_threshold(void);
 uint16_t zio__policy_site(uintptr_t return_address);
 /* Before an input: direct it into an origin? */
 bool zio__policy_redirects(uint16_t site);
+/* Before one that is directed there; 0: the calling thread ends. In a child of fork. */
+void zio__policy_receives(uint16_t site);
+void zio__policy_after_fork(void);
 /* After one that was directed there, of which `copied` bytes could not be views; after one that
  * went to the bytes of the last. */
 void zio__policy_received(uint16_t site, size_t copied);

@@ -222,6 +222,7 @@ static bool redirect(int fd, enum zio__descriptor known, const struct zio_io_req
     struct redirection plan;
     if (!zio__redirection_plan(&plan, request))
         return false;
+    zio__policy_receives(site);
     struct zio_io_request redirected = *request;
     redirected.pieces = plan.pieces;
     redirected.piece_count = (size_t)plan.count;

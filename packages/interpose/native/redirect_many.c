@@ -39,6 +39,7 @@ static void add_plan(struct many *many, unsigned index, int flags, uintptr_t ret
         zio__materialise_pieces(&request);
     if (wish != ZIO__WANTED || !zio__redirection_plan(&many->plans[next], &request))
         return;
+    zio__policy_receives(many->sites[next]);
     copy->msg_hdr.msg_iov = many->plans[next].pieces;
     copy->msg_hdr.msg_iovlen = (size_t)many->plans[next].count;
     many->message_of[many->plan_count++] = index;

@@ -10,6 +10,7 @@
 #include "instance.h"
 #include "ledger.h"
 #include "nvm_origins.h"
+#include "policy.h"
 
 enum { SLOTS = 8, SAME_STACK_BYTES = 1 << 20, PAGE = 4096, LEAST_ORIGIN_BYTES = 64 << 10 };
 
@@ -54,6 +55,7 @@ static void thread_ends(void *value) {
         if (ending->in_use[i].origin)
             give_up(&ending->in_use[i]);
     zio__ledger_thread_ends();
+    zio__policy_receives(0);
     struct zio_origin *filling = atomic_exchange(&ending->filling, NULL);
     if (filling)
         stop_filling(filling);

@@ -32,6 +32,14 @@ test("what one copy does not pay for, twelve do", async () => {
   expect(many["fallbacks.backed-off"]).toBe(0);
 });
 
+test("each thread may have buffers of its own made missing without charge", async () => {
+  const [threads, each] = [8, 30];
+  const counters = await countersAfter(each, 4, { costs: { page: 20_000 } }, {}, [], threads);
+  expect(counters.evictions).toBeGreaterThan(20); // what one thread may
+  expect(counters["fallbacks.backed-off"]).toBe(0);
+  expect(counters.elidedBytes).toBeGreaterThan((4 * threads * each * messageBytes) / 2);
+});
+
 test("one bad word, and all costs are the defaults", async () => {
   const counters = await countersAfter(messages, 4, {}, { ZIO_COSTS: "input=10000000,inputs=1" });
   expect(counters["fallbacks.backed-off"]).toBe(0);

@@ -12,19 +12,21 @@ const program = (name: "zio-echo-server" | "zio-echo-client") =>
 
 export const messageBytes = 512 * 1024;
 
-/** The counters of a server that answered so many messages, every byte of which was checked. */
+/** The counters of a server that answered so many messages on each connection, every byte of which was checked. */
 export async function countersAfter(
   messages: number,
   copies: number,
   settings: Settings,
   variables: Record<string, string> = {},
   serverArgs: readonly string[] = [],
+  connections = 1,
 ): Promise<Record<string, number>> {
   const stats = await mkdtemp("/dev/shm/zio-echo-");
   onTestFinished(() => rm(stats, { recursive: true, force: true }));
+  const both = ["--connections", String(connections)];
   const server = spawn(
     program("zio-echo-server"),
-    ["--copies", String(copies), "--message", String(messageBytes), "--seconds", "30", ...serverArgs],
+    ["--copies", String(copies), "--message", String(messageBytes), "--seconds", "30", ...both, ...serverArgs],
     {
       env: { ...process.env, ...environment({ ...settings, statsDirectory: stats }), ...variables },
       stdio: ["ignore", "pipe", "inherit"],
@@ -43,8 +45,9 @@ export async function countersAfter(
     String(messages),
     "--verify",
     "all",
+    ...both,
   ]);
-  expect(JSON.parse(client.stdout.toString())).toMatchObject({ messages, wrongMessages: 0 });
+  expect(JSON.parse(client.stdout.toString())).toMatchObject({ messages: connections * messages, wrongMessages: 0 });
   expect(await exit).toEqual([0, null]);
   return (await readStatsDirectory(stats)).totals;
 }
