@@ -321,15 +321,12 @@ void zio_tracker_fork_child(struct zio_tracker *tracker, bool shares_descriptors
         tracker->handler_runs = false;
         forget_lock(&tracker->draining);
         forget_lock(&tracker->self_lock);
-        forget_lock(&tracker->scratch_lock);
         forget_lock(&tracker->compose_lock);
         forget_lock(&tracker->compacting);
         for (int i = 0; i < ZIO_TRACKER_SELF_EVENTS; i++)
             tracker->self_events[i].length = 0;
         atomic_store(&tracker->waiting, 0);
-        if (tracker->scratch)
-            zio_syscall(SYS_madvise, tracker->scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED);
-        tracker->scratch_used = 0;
+        zio__scratch_after_fork(tracker);
         if (atomic_load(&tracker->state) != ZIO_TRACKER_UNAVAILABLE || tracker->ends_at_fork)
             atomic_store(&tracker->state, ZIO_TRACKER_IDLE);
     }

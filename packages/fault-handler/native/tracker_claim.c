@@ -1,6 +1,6 @@
 /* Eviction: makes pages of the program missing so that views can cover them. UFFDIO_MOVE
- * takes pages away without an event and refuses those that the kernel or a child still
- * uses (TRAPS 14); without it (before Linux 6.8) madvise does, whose event is expected. */
+ * takes pages away without an event (tracker_scratch.c) and refuses those that the kernel or a child
+ * still uses (TRAPS 14); without it (before Linux 6.8) madvise does, whose event is expected. */
 #include "tracker_internal.h"
 
 #include <errno.h>
@@ -9,52 +9,6 @@
 /* Registering splits mappings, so small ones are registered whole (which also keeps
  * mremap(2) working on them) and large ones in granules of 2 MiB. */
 enum { WHOLE_MAPPING_BYTES = 8 << 20 };
-
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
-#endif
-
-static bool empty_scratch(struct zio_tracker *tracker) {
-    uint64_t scratch = zio__address(tracker->scratch);
-    zio_uffd_unregister(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES);
-    zio__begin_waiting(tracker); /* it is still registered where the descriptor was lost */
-    /* mlockall(2) reaches the scratch pages too. */
-    bool empty = zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED) == 0 ||
-                 zio_syscall(SYS_madvise, scratch, ZIO__SCRATCH_BYTES, MADV_DONTNEED_LOCKED) == 0;
-    zio__end_waiting(tracker);
-    tracker->scratch_used = empty ? 0 : ZIO__SCRATCH_BYTES;
-    bool registered = zio_uffd_register(&tracker->uffd, scratch, ZIO__SCRATCH_BYTES) == 0;
-    if (!registered)
-        tracker->scratch_used = ZIO__SCRATCH_BYTES; /* try again with the next eviction */
-    return registered && empty;
-}
-
-static int evict_by_moving(struct zio_tracker *tracker, uint64_t start, uint64_t length,
-                           uint64_t *done) {
-    int code = 0;
-    bool may_retry = true;
-    *done = 0;
-    zio_lock_exclusive(&tracker->scratch_lock);
-    while (*done < length && code == 0) {
-        uint64_t room = ZIO__SCRATCH_BYTES - tracker->scratch_used, moved = 0;
-        uint64_t piece = zio__min(length - *done, ZIO__SCRATCH_BYTES);
-        if (room < piece && !empty_scratch(tracker)) {
-            code = ZIO_EAGAIN;
-            break;
-        }
-        code = zio_uffd_move(&tracker->uffd, zio__address(tracker->scratch) + tracker->scratch_used,
-                             start + *done, piece, true, &moved);
-        tracker->scratch_used += moved;
-        *done += moved;
-        if (code == ZIO_EEXIST && may_retry) { /* not as empty as we thought */
-            tracker->scratch_used = ZIO__SCRATCH_BYTES;
-            may_retry = false;
-            code = 0;
-        }
-    }
-    zio_unlock_exclusive(&tracker->scratch_lock);
-    return code;
-}
 
 static int evict_by_advice(struct zio_tracker *tracker, uint64_t start, uint64_t length,
                            uint64_t *done) {
@@ -110,7 +64,7 @@ static uint64_t evict(struct zio_tracker *tracker, uint64_t start, uint64_t end,
             *refusals = 0;
             break;
         }
-        int code = tracker->uffd.can_move ? evict_by_moving(tracker, at, stop - at, &done)
+        int code = tracker->uffd.can_move ? zio__move_to_scratch(tracker, at, stop - at, &done)
                                           : evict_by_advice(tracker, at, stop - at, &done);
         zio_tracker_count(tracker, ZIO_COUNT_evictions, 1);
         at += done;

@@ -106,9 +106,19 @@ int zio__fill_all(struct zio_tracker *tracker, uint64_t start, uint64_t end);
 uint64_t zio__claim(struct zio_tracker *tracker, uint64_t start, uint64_t end, int *refusals,
                     uint64_t *evicted, bool *is_strange);
 
+/* Moves [start, +length), with its holes, out to where nobody reads it. *done: bytes from start on
+ * that are missing now. 0, or the code of the page that refused. */
+int zio__move_to_scratch(struct zio_tracker *tracker, uint64_t start, uint64_t length,
+                         uint64_t *done);
+
 /* What is registered for views in [start, end): small mappings whole, large ones in granules. */
 void zio__registration_range(const struct zio_mapping *mapping, uint64_t start, uint64_t end,
                              uint64_t *first, uint64_t *last);
+
+/* After a section that evicted, with no stripe locked: gives what has gathered back to the kernel, so
+ * that no later section has to. */
+void zio__tidy_scratch(struct zio_tracker *tracker);
+void zio__scratch_after_fork(struct zio_tracker *tracker);
 
 /* A coroutine's stack may lie in memory that we serve: makes what a locked section can use of it
  * resident. Before any stripe is locked. */

@@ -213,9 +213,12 @@ static uint64_t check_deferred(struct zio__pass *pass, uint64_t end) {
     return end;
 }
 
-static void tell_evicted(const struct zio__pass *pass, uint16_t site) {
+static void after_eviction(const struct zio__pass *pass, uint16_t site) {
     const struct zio_tracker_listener *listener = &pass->tracker->listener;
-    if (listener->evicted && pass->evicted > 0)
+    if (pass->evicted == 0)
+        return;
+    zio__tidy_scratch(pass->tracker);
+    if (listener->evicted)
         listener->evicted(listener->context, site, pass->evicted);
 }
 
@@ -241,7 +244,7 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
     }
     *delivered = check_deferred(&pass, start + length) - start;
     zio__run_deferred(&pass);
-    tell_evicted(&pass, site);
+    after_eviction(&pass, site);
     return pass.placed;
 }
 
@@ -280,7 +283,7 @@ void zio__count_elided(const struct zio__pass *pass) {
     uint16_t site = pass->views[pass->count / 2].tag;
     if (listener->elided)
         listener->elided(listener->context, site, pass->placed);
-    tell_evicted(pass, site);
+    after_eviction(pass, site);
 }
 
 static bool is_worth_eliding(const struct zio__pass *pass) {

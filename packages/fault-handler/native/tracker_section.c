@@ -2,10 +2,10 @@
  *
  * The kernel drops its lock before it queues an UNMAP event, so an address can be mapped
  * anew, by anyone, while the event that says so is unread (TRAPS 5, 8). A section is
- * therefore entered in this order: apply the queued events; lock the stripes; ask the
- * kernel whether an event is unread (zio_uffd_probe); look whether the reader holds or has
- * queued one that came since. Only if all is quiet is the section entered. An event raised
- * later concerns memory that was still mapped when the section began. */
+ * therefore entered in this order: apply the queued events; ask the kernel whether an event is
+ * unread (zio_uffd_probe); lock the stripes; look whether the reader holds or has queued one that
+ * came since. Only if all is quiet is the section entered. An event raised after the question
+ * concerns memory that was still mapped when the section was asked for. */
 #include "tracker_internal.h"
 
 #include <time.h>
@@ -156,6 +156,35 @@ static int regain(struct zio_tracker *tracker) {
     return code;
 }
 
+/* An event is unread, or whoever raised it has not run again since. Bytes copied instead would touch
+ * views, and those touches wait for the same; so it is waited for, but not where the last wait was in
+ * vain. */
+static bool await_event(struct zio_tracker *tracker, int attempt) {
+    if (atomic_load_explicit(&tracker->restless, memory_order_relaxed))
+        return false;
+    if (attempt + 1 >= ZIO__ATTEMPTS) {
+        atomic_store_explicit(&tracker->restless, true, memory_order_relaxed);
+        return false;
+    }
+    zio__pause(20000);
+    return true;
+}
+
+/* Locks the stripes, if then no fork is under way, nothing has ended and no event is known. */
+static bool lock_if_quiet(struct zio_tracker *tracker, const struct zio__section *section,
+                          int *forking) {
+    zio_view_map_lock(&tracker->map, section->shared, section->exclusive);
+    *forking = atomic_load(&tracker->forking);
+    if (*forking == ZIO__NOT_FORKING && atomic_load(&tracker->state) == ZIO_TRACKER_ACTIVE &&
+        zio_handler_is_quiet(&tracker->handler)) {
+        if (atomic_load_explicit(&tracker->restless, memory_order_relaxed))
+            atomic_store_explicit(&tracker->restless, false, memory_order_relaxed);
+        return true;
+    }
+    zio_view_map_unlock(&tracker->map, section->shared, section->exclusive);
+    return false;
+}
+
 bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_stripes shared,
                 zio_stripes exclusive, bool patient) {
     if (atomic_load_explicit(&tracker->state, memory_order_acquire) != ZIO_TRACKER_ACTIVE ||
@@ -170,13 +199,12 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
     int most = ZIO__ATTEMPTS;
     for (int attempt = 0; patient || attempt < most; attempt++) {
         zio__drain(tracker);
-        zio_view_map_lock(&tracker->map, shared, exclusive);
+        /* Asked before the stripes are locked, so that they are held no longer than need be. */
         forking = atomic_load(&tracker->forking);
         code = forking ? 0 : zio_uffd_probe(&tracker->uffd);
-        bool ended = atomic_load(&tracker->state) != ZIO_TRACKER_ACTIVE;
-        if (!forking && !ended && code == 0 && zio_handler_is_quiet(&tracker->handler))
+        if (code == 0 && lock_if_quiet(tracker, section, &forking))
             return true;
-        zio_view_map_unlock(&tracker->map, shared, exclusive);
+        bool ended = atomic_load(&tracker->state) != ZIO_TRACKER_ACTIVE;
         /* A fork is waited for, but not for ever: whoever forks may wait for a lock that we hold.
          * And by the first that meets it only: a signal handler that waited each time it is called
          * would never let the thread under it give up that lock. */
@@ -198,8 +226,11 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
                 break;
             }
         }
-        if (code != 0 && !patient)
+        if (code != 0 && !patient) {
+            if (code == ZIO_EAGAIN && await_event(tracker, attempt))
+                continue;
             break;
+        }
         if (code != 0)
             atomic_fetch_add(&tracker->stalled, 1);
         if (code != 0 || forking)

@@ -19,6 +19,7 @@
 #include "tracker_overlap.c"
 #include "tracker_place.c"
 #include "tracker_ranges.c"
+#include "tracker_scratch.c"
 #include "tracker_section.c"
 #include "uffd.c"
 #include "uffd_open.c"

@@ -127,6 +127,13 @@ struct zio_fault_stream {
     uint64_t window;
 };
 
+enum { ZIO_TRACKER_SCRATCH_PARTS = 4 };
+
+struct zio_scratch_part {
+    _Alignas(64) struct zio_lock lock; /* leaf */
+    _Atomic uint64_t used;             /* bytes from its start on; written with the lock held */
+};
+
 struct zio_tracker {
     _Atomic int state;
     struct zio_lock lifecycle; /* start, stop, fork */
@@ -162,9 +169,8 @@ struct zio_tracker {
     } self_events[ZIO_TRACKER_SELF_EVENTS];
     _Atomic uint32_t waiting; /* for an event of theirs to be read, with stripes locked */
 
-    struct zio_lock scratch_lock; /* leaf: where evicted pages go */
-    unsigned char *scratch;
-    size_t scratch_used;
+    unsigned char *scratch; /* where evicted pages go */
+    struct zio_scratch_part scratch_parts[ZIO_TRACKER_SCRATCH_PARTS];
 
     unsigned char *zeros;   /* ZIO_TRACKER_ZEROS_BYTES of zeros, to send from and to fill with */
     unsigned char *compose; /* one page, the handler's: a page made of several views */
@@ -174,6 +180,7 @@ struct zio_tracker {
     uint32_t stream_turn;
     _Atomic bool has_guards; /* the program has guard regions (Linux 6.13), which no question shows */
     _Atomic uint32_t stalled; /* fills in a row that found the map changing */
+    _Atomic bool restless; /* a section waited for that in vain; none has been entered since */
 
     struct zio_lock compacting;    /* taken before stripes; nobody waits for it */
     _Atomic size_t compact_above;  /* bytes of origins in use; 0: no scan yet */
