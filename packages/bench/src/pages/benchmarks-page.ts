@@ -13,7 +13,8 @@ const pairsWanted = 15;
 const limits: Record<string, string> = {
   copies: "Without copies there is nothing to save, and receiving into an origin is work of its own.",
   sizes: "Up to a few tens of kilobytes a copy that stays in the caches costs less than making views of it.",
-  threads: "Userfaultfd and the lists of mappings belong to the process: threads meet there.",
+  threads:
+    "Messages of more threads no longer stay in the caches, and then receiving and sending cost more, which is most of what is left without the copies.",
   faults: "A page that is filled when it is touched costs as much as copying 30 to 80 pages that are in the caches.",
   touched: "Whoever touches all data has to pay for the copy, and a copy page by page is the dearest one.",
   small: "Nothing is large enough to be elided: what is left is the cost of a hook.",

@@ -35,6 +35,11 @@ export interface ThreadsRow extends EchoRow {
   copies: number;
   /** (zIO_T / zIO_1) / (plain_T / plain_1) of the CPU time per message. */
   growth: Estimate;
+  /**
+   * The same of plain without copies, (none_T / none_1) / (plain_T / plain_1): the growth if the copies cost nothing at
+   * all. At copies > 0, where 0 copies are measured too.
+   */
+  growthWithoutCopies?: Estimate | undefined;
   /** Of the time that the server's threads had, the share that they slept for locks of zIO. */
   lockSleep: Estimate;
 }
@@ -65,26 +70,52 @@ function lockSleepShare({ server, counters }: EchoSample, threads: number): numb
   return (counters?.lockSleepNs ?? 0) / (server.wallNs * all * threads);
 }
 
-export function threadsRow(cell: EchoCell<ThreadsSettings>, single: EchoCell): ThreadsRow {
+/** (of_T / of_1) / (plain_T / plain_1), pair by pair. */
+function growthOf(of: [many: number[], one: number[]], plain: [many: number[], one: number[]]): Estimate {
+  return estimateMedian(of[0].map((ns, pair) => ns / of[1][pair]! / (plain[0][pair]! / plain[1][pair]!)));
+}
+
+/** `single` is the same with one thread; `none`: both without copies. */
+function threadsRow(
+  cell: EchoCell<ThreadsSettings>,
+  single: EchoCell,
+  none?: { cell: EchoCell; single: EchoCell },
+): ThreadsRow {
   const { connections: threads, copies } = cell.parameters;
-  const costs = (of: EchoCell, contender: string) => byPair(of, contender).map(serverCpuNs);
-  const [plainOne, zioOne, zio] = [costs(single, "plain"), costs(single, "zio"), costs(cell, "zio")];
-  const growths = costs(cell, "plain").map((ns, pair) => zio[pair]! / zioOne[pair]! / (ns / plainOne[pair]!));
+  const costs = (contender: string, many: EchoCell, one: EchoCell): [number[], number[]] => [
+    byPair(many, contender).map(serverCpuNs),
+    byPair(one, contender).map(serverCpuNs),
+  ];
+  const plain = costs("plain", cell, single);
+  const bound = none && copies > 0 ? growthOf(costs("plain", none.cell, none.single), plain) : undefined;
   return {
     threads,
     copies,
     ...echoRow(cell),
-    growth: estimateMedian(growths),
+    growth: growthOf(costs("zio", cell, single), plain),
+    ...(bound && { growthWithoutCopies: bound }),
     lockSleep: estimateMedian(byPair(cell, "zio").map((sample) => lockSleepShare(sample, threads))),
   };
 }
 
-function targetsOf(rows: readonly ThreadsRow[]): Target[] {
-  return rows.flatMap(({ threads, copies, growth, lockSleep }) => {
+/** Rows of cells that come copies by copies, and for each the numbers of threads from 1 up. */
+export function threadsRows(cells: EchoCell<ThreadsSettings>[], threadCounts: number): ThreadsRow[] {
+  const withoutCopies = cells.findIndex(({ parameters }) => parameters.copies === 0);
+  return cells.map((cell, index) => {
+    const at = index % threadCounts;
+    const none = withoutCopies >= 0 && { cell: cells[withoutCopies + at]!, single: cells[withoutCopies]! };
+    return threadsRow(cell, cells[index - at]!, none || undefined);
+  });
+}
+
+export function threadsTargets(rows: readonly ThreadsRow[]): Target[] {
+  return rows.flatMap(({ threads, copies, growth, growthWithoutCopies, lockSleep }) => {
     const where = `${threads} threads, ${copies} copies`;
     const share = target(`share of time slept for locks with ${where}`, "at-most", 0.01, lockSleep);
     if (threads === 1) return [share];
-    return [target(`growth of CPU per message from 1 thread to ${where}, zIO / plain`, "at-most", 1.03, growth), share];
+    const what = `growth of CPU per message from 1 thread to ${where}, zIO / plain`;
+    const limit = growthWithoutCopies && { what: "plain without copies", measured: growthWithoutCopies };
+    return [target(what, "at-most", 1.03, growth, limit), share];
   });
 }
 
@@ -105,9 +136,8 @@ function run(options: ThreadsOptions, progress: Progress, command: string[]): Pr
           },
         })),
       ),
-      rows: (cells) =>
-        cells.map((cell, index) => threadsRow(cell, cells[Math.floor(index / threads.length) * threads.length]!)),
-      targets: targetsOf,
+      rows: (cells) => threadsRows(cells, threads.length),
+      targets: threadsTargets,
     },
     progress,
     command,
@@ -121,6 +151,7 @@ function report(record: BenchRecord): string {
     ["threads, copies", ({ threads, copies }) => `${threads}, ${copies}`],
     [
       ["growth (95 %)", (row) => withInterval(row.growth, 1, 2, "")],
+      ["without copies", ({ growthWithoutCopies: bound }) => (bound ? withInterval(bound, 1, 2, "") : "")],
       ["slept for locks", (row) => withInterval(row.lockSleep, 100, 2, " %")],
     ],
   );
