@@ -85,6 +85,7 @@ static const struct {
     {SYS_futex, 0, {ON_PAGE, 1, 1}},
     {SYS_sched_yield, 0, {0}},
     {SYS_clock_gettime, 0, {1, ON_PAGE}},
+    {SYS_clock_gettime, 0, {2 /* CLOCK_PROCESS_CPUTIME_ID */, ON_PAGE}},
     {SYS_sysinfo, 0, {ON_PAGE}},
     {SYS_prlimit64, 0, {0, 7 /* RLIMIT_NOFILE */, 0, ON_PAGE}},
     {SYS_getpid, ANYTHING, {0}},

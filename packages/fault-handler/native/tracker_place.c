@@ -286,10 +286,10 @@ void zio__count_elided(const struct zio__pass *pass) {
     after_eviction(pass, site);
 }
 
-static bool is_worth_eliding(const struct zio__pass *pass) {
+static bool is_worth_eliding(const struct zio__pass *pass, uint64_t length) {
     const struct zio_tracker_listener *listener = &pass->tracker->listener;
     return !listener->elides ||
-           listener->elides(listener->context, pass->views[pass->count / 2].tag);
+           listener->elides(listener->context, pass->views[pass->count / 2].tag, length);
 }
 
 /* One pass over disjoint ranges. Returns the bytes dealt with, or 0. */
@@ -304,7 +304,7 @@ static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t
         return 0;
     pass.count = (int)zio_view_map_translate(&tracker->map, from, length, pass.views,
                                              ZIO__PASS_VIEWS, &covered);
-    if (pass.count == 0 || !is_worth_eliding(&pass)) {
+    if (pass.count == 0 || !is_worth_eliding(&pass, length)) {
         zio__end(tracker, &pass.section);
         return 0;
     }

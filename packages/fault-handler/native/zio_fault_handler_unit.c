@@ -21,5 +21,6 @@
 #include "tracker_ranges.c"
 #include "tracker_scratch.c"
 #include "tracker_section.c"
+#include "tracker_settle.c"
 #include "uffd.c"
 #include "uffd_open.c"

@@ -11,17 +11,20 @@
  * earned anything grows with the threads that receive there. */
 #include "policy.h"
 
+#include <time.h>
+
 #include "heap.h"
 #include "instance.h"
+#include "policy_copies.h"
 #include "policy_pages.h"
 #include "policy_paper.h"
+#include "policy_rest.h"
 
 enum {
     PAGE = 4096,
     SITES = ZIO__POLICY_SITES,
     PROBES = 8,
     LEARN_MIN_BYTES = 64 << 10, /* below, a hot copy costs no more than the book-keeping */
-    LARGE_COPY = 256 << 10,     /* from here on a copy finds little in the caches */
     FIRST_DEBT_LIMIT = 1000000, /* before a site is left alone for the first time, */
     DEBT_LIMIT = 50000,         /* and after each probe; */
     FIRST_UNCOPIED_LIMIT = 60000, /* while nobody has copied anything: some ten inputs, */
@@ -32,6 +35,7 @@ enum {
     UNCOPIED_GROWTH = 4, /* of the pause, where otherwise it doubles */
     LAST_PAUSE = 1 << 16,
     PASSES = 16,
+    SETTLED_AT_ONCE = 256 << 10,
 };
 
 struct site {
@@ -45,6 +49,10 @@ struct site {
     _Atomic uint64_t evicted; /* bytes, since the last pause */
     _Atomic uint64_t largest; /* bytes that were evicted at once */
     _Atomic int32_t receivers; /* threads whose last redirected input was here */
+    _Atomic uint32_t settled_stripe; /* how far the views of the last try have become memory */
+    _Atomic uint64_t settled_address;
+    struct zio__rest rest;
+    struct zio__copies copies;
 };
 
 static struct site sites[SITES];
@@ -56,15 +64,14 @@ static bool is_paused(const struct site *site) {
     return atomic_load_explicit(&site->pause, memory_order_relaxed) != 0;
 }
 
-/* What views of a site that is left alone already still cost makes its pause longer, and says
- * nothing new of whether they are copied. */
-static void leave_alone(struct site *site) {
+static void leave_alone(struct site *site, int64_t debt) {
     uint32_t penalty = atomic_load_explicit(&site->penalty, memory_order_relaxed);
     bool copied = atomic_exchange_explicit(&site->copied, false, memory_order_relaxed);
-    if (is_paused(site))
-        copied = !atomic_load_explicit(&site->is_uncopied, memory_order_relaxed);
     penalty = penalty == 0 ? FIRST_PAUSE : penalty * (copied ? 2 : UNCOPIED_GROWTH);
     penalty = penalty < LAST_PAUSE ? penalty : LAST_PAUSE;
+    zio__rest_left_alone(&site->rest, (uint64_t)debt);
+    atomic_store_explicit(&site->settled_stripe, 0, memory_order_relaxed);
+    atomic_store_explicit(&site->settled_address, 0, memory_order_relaxed);
     atomic_store_explicit(&site->penalty, penalty, memory_order_relaxed);
     atomic_store_explicit(&site->is_uncopied, !copied, memory_order_relaxed);
     if (copied)
@@ -76,23 +83,22 @@ static void leave_alone(struct site *site) {
 
 static int64_t debt_limit(const struct site *site) {
     bool first = atomic_load_explicit(&site->penalty, memory_order_relaxed) == 0;
-    if (is_paused(site) || atomic_load_explicit(&site->copied, memory_order_relaxed))
+    if (atomic_load_explicit(&site->copied, memory_order_relaxed))
         return first ? FIRST_DEBT_LIMIT : DEBT_LIMIT;
     return first ? FIRST_UNCOPIED_LIMIT : UNCOPIED_LIMIT;
 }
 
+/* What the views of a site that is left alone still cost makes its rest longer. */
 static void debit(uint16_t tag, int64_t nanoseconds) {
     struct site *site = &sites[tag % SITES];
+    if (is_paused(site)) {
+        zio__rest_loses(&site->rest, (uint64_t)nanoseconds);
+        return;
+    }
     int64_t account =
         atomic_fetch_sub_explicit(&site->account, nanoseconds, memory_order_relaxed) - nanoseconds;
     if (account < -debt_limit(site))
-        leave_alone(site);
-}
-
-static int64_t cost_of_copying(uint64_t bytes) {
-    const struct zio__costs *costs = &zio__settings.costs;
-    uint64_t each = bytes < LARGE_COPY ? costs->copy : costs->copy_large;
-    return (int64_t)(bytes * each >> 16);
+        leave_alone(site, -account);
 }
 
 /* Memory that shows no input is there because of the last. */
@@ -110,7 +116,7 @@ static bool is_given_up(void *context, uint16_t tag) {
 static void touched(void *context, uint16_t tag, uint64_t start, uint64_t bytes) {
     (void)context;
     const struct zio__costs *costs = &zio__settings.costs;
-    if (tag != 0 && costs->fault + costs->page > cost_of_copying(PAGE))
+    if (tag != 0 && costs->fault + costs->page > zio__copies_usual_cost(PAGE))
         zio__pages_touched(start, is_paused(&sites[tag % SITES]) && bytes > PAGE ? PAGE : bytes);
     tag = site_of(tag);
     debit(tag, costs->fault + (int64_t)(costs->page * bytes / PAGE));
@@ -121,7 +127,7 @@ static void elided(void *context, uint16_t tag, uint64_t bytes) {
     struct site *site = &sites[tag % SITES];
     if (bytes > 0)
         atomic_store_explicit(&site->copied, true, memory_order_relaxed);
-    int64_t credit = cost_of_copying(bytes) - zio__settings.costs.elide;
+    int64_t credit = zio__copies_cost(&site->copies, bytes) - zio__settings.costs.elide;
     int64_t account =
         atomic_fetch_add_explicit(&site->account, credit, memory_order_relaxed) + credit;
     if (account <= CREDIT_LIMIT)
@@ -129,6 +135,7 @@ static void elided(void *context, uint16_t tag, uint64_t bytes) {
     atomic_store_explicit(&site->account, CREDIT_LIMIT, memory_order_relaxed);
     atomic_store_explicit(&site->penalty, 0, memory_order_relaxed);
     atomic_store_explicit(&site->has_failed, false, memory_order_relaxed);
+    zio__rest_forget(&site->rest);
 }
 
 static uint64_t receivers_of(const struct site *site) {
@@ -151,17 +158,25 @@ static void evicted(void *context, uint16_t tag, uint64_t bytes) {
         debit(tag, (int64_t)(zio__settings.costs.page * bytes / PAGE));
 }
 
+/* Of whose copy the thread is to say how long it takes; 0: nobody's. */
+static __thread uint16_t timed;
+
 /* Views outlast the reasons to make them: of a site that is left alone, bytes are copied. Unless it
  * is left alone because nobody copied them. */
-static bool elides(void *context, uint16_t tag) {
+static bool elides(void *context, uint16_t tag, uint64_t bytes) {
     (void)context;
     struct site *site = &sites[tag % SITES];
-    if (!is_paused(site))
-        return true;
+    if (!is_paused(site)) {
+        if (!zio__copies_asks(&site->copies, bytes))
+            return true;
+        timed = tag;
+        return false;
+    }
     if (!atomic_exchange_explicit(&site->is_uncopied, false, memory_order_relaxed))
         return false;
     if (!atomic_load_explicit(&site->has_failed, memory_order_relaxed))
         atomic_store_explicit(&site->penalty, 0, memory_order_relaxed);
+    zio__rest_forget(&site->rest);
     atomic_store_explicit(&site->account, 0, memory_order_relaxed);
     atomic_store_explicit(&site->pause, 0, memory_order_relaxed);
     return true;
@@ -171,8 +186,10 @@ static bool elides(void *context, uint16_t tag) {
  * bytes of the next view are better copied to them. */
 static void overwritten(void *context, uint64_t start, uint64_t bytes) {
     (void)context;
-    if (zio__settings.costs.page > cost_of_copying(PAGE))
+    const struct zio__costs *costs = &zio__settings.costs;
+    if (costs->page > zio__copies_usual_cost(PAGE))
         zio__pages_touched(start, bytes);
+    debit(site_of(0), (int64_t)(costs->page * bytes / PAGE));
 }
 
 static uint64_t keep(void *context, uint64_t start, uint64_t end, bool *kept) {
@@ -191,6 +208,25 @@ void zio__policy_set_up(void) {
                                                               .keep = keep};
     if (zio__settings.policy == ZIO_POLICY_PAPER)
         zio__policy_paper_set_up();
+}
+
+static uint64_t now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * UINT64_C(1000000000) + (uint64_t)time.tv_nsec;
+}
+
+struct zio__timed_copy zio__policy_copy_begins(void) {
+    struct zio__timed_copy copy = {.site = timed};
+    timed = 0;
+    if (copy.site)
+        copy.began = now();
+    return copy;
+}
+
+void zio__policy_copy_ends(struct zio__timed_copy copy, size_t bytes) {
+    if (copy.site)
+        zio__copies_took(&sites[copy.site % SITES].copies, bytes, now() - copy.began);
 }
 
 size_t zio__policy_threshold(void) {
@@ -215,6 +251,21 @@ uint16_t zio__policy_site(uintptr_t address) {
     return 0;
 }
 
+/* What a site that failed has brought costs on: hooks look closer while there are views, and memory
+ * that was registered for them faults. A try leaves little, which becomes memory at once. Views of a
+ * site that nobody copied stay: a copy of one calls it back. */
+static void settle(struct site *site) {
+    if (atomic_load_explicit(&site->is_uncopied, memory_order_relaxed) || !zio__has_stack())
+        return;
+    struct zio_tracker_place from = {
+        atomic_load_explicit(&site->settled_stripe, memory_order_relaxed),
+        atomic_load_explicit(&site->settled_address, memory_order_relaxed)};
+    zio_tracker_settle(&zio__tracker, (uint16_t)(site - sites), SETTLED_AT_ONCE, &from);
+    atomic_store_explicit(&site->settled_stripe, from.stripe, memory_order_relaxed);
+    atomic_store_explicit(&site->settled_address, from.address, memory_order_relaxed);
+    zio__stats_gauges();
+}
+
 /* The pause is of all threads. One that comes to the same site again and again takes several calls of
  * it at a time, so that threads do not write to the same two words at every call. */
 static bool is_left_alone(uint16_t tag) {
@@ -227,7 +278,15 @@ static bool is_left_alone(uint16_t tag) {
         passes.left--;
         return true;
     }
-    uint32_t taken = again && pause > PASSES ? PASSES : 1;
+    uint32_t penalty = atomic_load_explicit(&site->penalty, memory_order_relaxed);
+    bool settles = pause + ZIO__REST_SETTLING > penalty;
+    if (settles)
+        settle(site);
+    else
+        zio__rest_begin(&site->rest, pause);
+    if (pause == 1)
+        pause += zio__rest_more(&site->rest);
+    uint32_t taken = again && !settles && pause > PASSES ? PASSES : 1;
     atomic_store_explicit(&site->pause, pause - taken, memory_order_relaxed);
     passes.site = tag;
     passes.left = (uint16_t)(taken - 1);
@@ -238,8 +297,12 @@ static bool is_left_alone(uint16_t tag) {
 bool zio__policy_redirects(uint16_t tag) {
     if (zio__settings.policy == ZIO_POLICY_PAPER)
         return zio__policy_paper_redirects(tag);
-    return zio__settings.policy != ZIO_POLICY_LEARN ||
-           (tag != 0 && !is_left_alone(tag));
+    if (zio__settings.policy != ZIO_POLICY_LEARN)
+        return true;
+    if (tag == 0 || is_left_alone(tag))
+        return false;
+    zio__rest_input(&sites[tag % SITES].rest);
+    return true;
 }
 
 /* Each exchange is followed by its own two counts, so a signal handler may come anywhere. */
@@ -265,7 +328,7 @@ void zio__policy_received(uint16_t tag, size_t copied) {
         return;
     atomic_store_explicit(&last_site, tag, memory_order_relaxed);
     zio__heap_wish();
-    debit(tag, zio__settings.costs.input + cost_of_copying(copied));
+    debit(tag, zio__settings.costs.input + zio__copies_usual_cost(copied));
 }
 
 void zio__policy_overwrote(uint16_t tag) {

@@ -29,4 +29,12 @@ void zio__policy_after_fork(void);
 void zio__policy_received(uint16_t site, size_t copied);
 void zio__policy_overwrote(uint16_t site);
 
+/* Around the moving of bytes that a copy of views comes down to: some are timed. */
+struct zio__timed_copy {
+    uint64_t began;
+    uint16_t site; /* 0: this one is not */
+};
+struct zio__timed_copy zio__policy_copy_begins(void);
+void zio__policy_copy_ends(struct zio__timed_copy copy, size_t bytes);
+
 #endif

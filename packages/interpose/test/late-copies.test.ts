@@ -30,3 +30,15 @@ test("a buffer that is copied to from views and from memory in turn stays memory
   expect(keptBytes).toBeGreaterThan(0.9 * rounds * valueBytes);
   expect(materialisedBytes).toBeLessThan(0.1 * rounds * valueBytes);
 });
+
+test("what a site that failed has left behind becomes memory before anybody touches it", async (context) => {
+  const dear = { ZIO_COSTS: "input=200000" };
+  const { zio } = await bothWays(
+    { victim: "late_copies", args: ["left-behind"], env: dear, modes: ["learn"] },
+    context,
+  );
+  const { elidedBytes = 0, "fallbacks.backed-off": leftAlone = 0, faults } = zio.learn?.stats.totals ?? {};
+  expect(elidedBytes).toBeGreaterThan(2 * valueBytes);
+  expect(leftAlone).toBeGreaterThan(rounds);
+  expect(faults).toBe(0);
+});

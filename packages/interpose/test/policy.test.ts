@@ -34,10 +34,27 @@ test("what one copy does not pay for, twelve do", async () => {
 
 test("each thread may have buffers of its own made missing without charge", async () => {
   const [threads, each] = [8, 30];
-  const counters = await countersAfter(each, 4, { costs: { page: 20_000 } }, {}, [], threads);
+  const counters = await countersAfter(each, 4, { costs: { page: 20_000 } }, {}, [], { connections: threads });
   expect(counters.evictions).toBeGreaterThan(20); // what one thread may
   expect(counters["fallbacks.backed-off"]).toBe(0);
   expect(counters.elidedBytes).toBeGreaterThan((4 * threads * each * messageBytes) / 2);
+});
+
+test("what small copies cost is found out, whatever it was said to be", async () => {
+  const bytes = 64 << 10;
+  const said = { copy: 1_000_000, elide: 300_000, input: 0, overwrite: 0 };
+  const counters = await countersAfter(messages, 4, { costs: said }, {}, [], { bytes });
+  expect(counters.elidedBytes).toBeGreaterThan(4 * 10 * bytes);
+  expect(counters["fallbacks.backed-off"]).toBeGreaterThan(messages / 2);
+  const cheap = await countersAfter(messages, 4, { costs: { ...said, elide: 0 } }, {}, [], { bytes });
+  expect(cheap["fallbacks.backed-off"]).toBe(0);
+});
+
+test("what a try costs is paid for by CPU time before the next one", async () => {
+  const bytes = 64 << 10;
+  const counters = await countersAfter(1000, 0, { costs: { input: 10_000_000 } }, {}, [], { bytes });
+  expect(counters["fallbacks.backed-off"]).toBeGreaterThan(900);
+  expect(counters.redirectedBytes).toBeLessThanOrEqual(bytes); // the second try would be due after 256 inputs
 });
 
 test("one bad word, and all costs are the defaults", async () => {

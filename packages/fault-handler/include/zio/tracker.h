@@ -83,7 +83,7 @@ enum zio_tracker_state {
 /* What became of the bytes that an input site published: copied as views, or touched ([start,
  * +filled_bytes) was filled), and how many bytes of memory were taken from the program for them.
  * `overwritten`: whole pages that showed views are the program's again, because it overwrites them.
- * `elides` is asked before a copy: false, and the caller copies the bytes. Views keep the site of
+ * `elides` is asked before a copy of so many bytes: false, and the caller copies them. Views keep the site of
  * their input through every copy; 0 is none: freed memory that showed zeros, or registered memory
  * that showed nothing. `touched` runs on the handler thread; all run with stripes locked, or may,
  * and must only count.
@@ -92,7 +92,7 @@ enum zio_tracker_state {
  * `keep` is asked of whole pages [start, end) that are about to become views, and gives the length
  * of the run from start on that all shall (*kept false), or that all is better copied to (true). */
 struct zio_tracker_listener {
-    bool (*elides)(void *context, uint16_t site);
+    bool (*elides)(void *context, uint16_t site, uint64_t bytes);
     void (*elided)(void *context, uint16_t site, uint64_t bytes);
     void (*evicted)(void *context, uint16_t site, uint64_t bytes);
     void (*overwritten)(void *context, uint64_t start, uint64_t bytes);
@@ -302,6 +302,17 @@ long zio_tracker_retire(struct zio_tracker *tracker, void *start, size_t length,
 bool zio_tracker_relieve(struct zio_tracker *tracker);
 /* The same when origins in use have doubled since the last time. After acquiring one. */
 void zio_tracker_compact_if_grown(struct zio_tracker *tracker);
+
+/* Where zio_tracker_settle goes on; zeroed at first. */
+struct zio_tracker_place {
+    uint32_t stripe;
+    uint64_t address;
+};
+/* Nothing is gained any more by the views of a site: makes up to about `bytes` of them memory, and
+ * ends views of zeros on the way, whose pages then read zeros by themselves. For what a site has
+ * left of late: it does not look at more than some thousand views. Moves *from on. */
+void zio_tracker_settle(struct zio_tracker *tracker, uint16_t site, size_t bytes,
+                        struct zio_tracker_place *from);
 
 /* Output: describes [start, +length) by at most max pieces of origins and program memory,
  * appended to iov. A hold is taken for each origin piece (origins[i], or NULL), noted in *holds, and

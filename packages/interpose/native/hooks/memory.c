@@ -8,6 +8,7 @@
 #include "../heap.h"
 #include "../instance.h"
 #include "../ledger.h"
+#include "../policy.h"
 #include "../presence.h"
 #include "hook_table.h"
 
@@ -30,10 +31,12 @@ static bool copy_from_origins(unsigned char *to, const void *from, size_t length
         zio_tracker_make_room(&zio__tracker, to, length);
     if (count <= 0)
         return false;
+    struct zio__timed_copy timed = zio__policy_copy_begins();
     for (int i = 0; i < count; i++) {
         zio__real.memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
         to += pieces[i].iov_len;
     }
+    zio__policy_copy_ends(timed, length);
     zio_tracker_release(&zio__tracker, origins, count, &holds);
     return true;
 }

@@ -19,14 +19,14 @@ export async function countersAfter(
   settings: Settings,
   variables: Record<string, string> = {},
   serverArgs: readonly string[] = [],
-  connections = 1,
+  { connections = 1, bytes = messageBytes }: { connections?: number; bytes?: number } = {},
 ): Promise<Record<string, number>> {
   const stats = await mkdtemp("/dev/shm/zio-echo-");
   onTestFinished(() => rm(stats, { recursive: true, force: true }));
   const both = ["--connections", String(connections)];
   const server = spawn(
     program("zio-echo-server"),
-    ["--copies", String(copies), "--message", String(messageBytes), "--seconds", "30", ...both, ...serverArgs],
+    ["--copies", String(copies), "--message", String(bytes), "--seconds", "30", ...both, ...serverArgs],
     {
       env: { ...process.env, ...environment({ ...settings, statsDirectory: stats }), ...variables },
       stdio: ["ignore", "pipe", "inherit"],
@@ -43,6 +43,8 @@ export async function countersAfter(
     port,
     "--messages",
     String(messages),
+    "--message",
+    String(bytes),
     "--verify",
     "all",
     ...both,

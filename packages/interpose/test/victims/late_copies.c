@@ -1,6 +1,6 @@
 /* Under `learn`: inputs that are kept, each in a buffer of its own, and copied only after the site
- * has been left alone; and a buffer that is copied to from such inputs and from plain memory in
- * turn. */
+ * has been left alone; a buffer that is copied to from such inputs and from plain memory in turn; and
+ * inputs that are copied at once, at a site that does not pay. */
 #include "victim.h"
 
 enum { values = 40, rounds = 200 };
@@ -53,9 +53,26 @@ static void overwritten_in_turn(void) {
     expect_stream("copy", copy, size, starts[0]);
 }
 
+/* The site fails while there are views of what it brought, and goes on elsewhere. */
+static void left_behind(void) {
+    byte *copy = map_private(size), *other = map_private(size);
+    for (int i = 0; i < values + rounds; i++) {
+        byte *buffer = i < values ? kept[i] = map_private(size) : other;
+        uint64_t start = feed(buffer, size);
+        if (i < values) {
+            starts[i] = start;
+            memcpy(copy, buffer, size);
+            sink("copy", copy, size);
+        }
+    }
+    for (int i = 0; i < values; i++)
+        expect_stream("kept", kept[i], size, starts[i]);
+}
+
 static const struct sub_case cases[] = {
     {"copied-late", copied_late},
     {"passed-on", passed_on},
     {"overwritten-in-turn", overwritten_in_turn},
+    {"left-behind", left_behind},
 };
 VICTIM_MAIN(cases)
