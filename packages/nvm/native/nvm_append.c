@@ -165,6 +165,8 @@ int nvm__append(struct zio_nvm_file *file, int64_t offset, struct nvm_group *gro
         if (result != ZIO_EAGAIN)
             disown_group(pool, group);
         bool call = nvm__is_pressed(pool) && atomic_exchange(&pool->shared->pressed, 1) == 0;
+        if (result == 0 && nvm__lacks_space(file))
+            call |= atomic_exchange(&pool->shared->lacking, 1) == 0;
         nvm__leave_state(pool, mask);
         if (call)
             nvm__call_workers(pool, false);

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include <zio/signals.h>
 
 #include "bytes.h"
 
@@ -107,11 +106,11 @@ static int begin_file(struct zio_nvm_file *file, bool accept_changed,
 }
 
 /* The flag is set last and cleared first: where it is set the entry says so too. */
-static int mark_file(struct zio_nvm_file *file) {
+int nvm__mark_file(struct zio_nvm_file *file) {
     nvm__fetch_entry(file);
     file->entry->state = NVM_FILE_CHANGING;
     int result = nvm__write_entry(file);
-    file->shared->digesting = 1;
+    atomic_store(&file->shared->digesting, 1);
     return result;
 }
 
@@ -134,7 +133,7 @@ static int begin_files(struct zio_nvm_pool *pool, struct nvm_cursor from, uint64
             if (!file->touched)
                 continue;
             uint64_t mask = nvm__enter_state(pool);
-            result = pass == 0 ? begin_file(file, accept_changed, problem) : mark_file(file);
+            result = pass == 0 ? begin_file(file, accept_changed, problem) : nvm__mark_file(file);
             nvm__leave_state(pool, mask);
         }
     return result;
@@ -150,7 +149,7 @@ static void set_time(struct zio_nvm_file *file) {
         zio_syscall(SYS_utimensat, atomic_load(&file->target.number), NULL, times, 0);
 }
 
-static int sync_file(struct zio_nvm_file *file) {
+int nvm__sync_file(struct zio_nvm_file *file) {
     const struct zio_nvm_observer *observer = file->pool->pm.observer;
     int fd = atomic_load(&file->target.number);
     set_time(file);
@@ -160,12 +159,14 @@ static int sync_file(struct zio_nvm_file *file) {
     if (observer)
         observer->file_sync(observer->context, fd);
     uint64_t mask = nvm__enter_state(file->pool);
-    nvm__fetch_entry(file);
-    result = nvm__note_target(file);
-    file->entry->state = NVM_FILE_USED;
-    file->shared->digesting = 0;
-    if (result == 0)
-        result = nvm__write_entry(file);
+    if (atomic_load(&file->shared->digesting)) { /* it was not forgotten meanwhile */
+        nvm__fetch_entry(file);
+        result = nvm__note_target(file);
+        file->entry->state = NVM_FILE_USED;
+        atomic_store(&file->shared->digesting, 0);
+        if (result == 0)
+            result = nvm__write_entry(file);
+    }
     nvm__leave_state(file->pool, mask);
     return (int)result;
 }
@@ -195,7 +196,7 @@ int nvm__apply(struct zio_nvm_pool *pool, struct nvm_cursor end, bool accept_cha
     result = write_files(pool, from, end.sequence);
     for (uint32_t slot = 0; slot < pool->file_slots && result == 0; slot++)
         if (pool->files[slot].touched)
-            result = sync_file(&pool->files[slot]);
+            result = nvm__sync_file(&pool->files[slot]);
     return result < 0 ? nvm__system(problem, result, "digest", NULL) : 0;
 }
 
@@ -204,7 +205,7 @@ int nvm__apply(struct zio_nvm_pool *pool, struct nvm_cursor end, bool accept_cha
 int nvm__forget_files(struct zio_nvm_pool *pool) {
     int result = 0;
     nvm__clear_dead(pool);
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     zio_lock_exclusive(&pool->table_lock);
     uint64_t inner = nvm__enter_state(pool);
     for (uint32_t slot = 0; slot < pool->file_slots && result == 0; slot++) {
@@ -220,11 +221,11 @@ int nvm__forget_files(struct zio_nvm_pool *pool) {
     }
     nvm__leave_state(pool, inner);
     zio_unlock_exclusive(&pool->table_lock);
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
     return result;
 }
 
-enum { RETIRE_AT_ONCE = 4096 };
+enum { RETIRE_AT_ONCE = 256 };
 
 /* Frees some of what lies between the tail and what is retired; whether there is more. */
 static bool free_some(struct zio_nvm_pool *pool) {
@@ -283,6 +284,8 @@ int nvm__digest_locked(struct zio_nvm_pool *pool, struct zio_nvm_problem *proble
     unsigned damaged;
     int result = atomic_load(&state->failed);
     if (result == 0)
+        result = nvm__end_abandoned(pool);
+    if (result == 0)
         result = nvm__commit(pool);
     if (result == 0)
         result = nvm__newest_super(pool, &pool->super, &pool->super_copy, &damaged);
@@ -310,11 +313,11 @@ int nvm__digest_locked(struct zio_nvm_pool *pool, struct zio_nvm_problem *proble
 
 static int digest(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
     nvm__problem(problem, ZIO_NVM_NONE, 0, 0, NULL);
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     nvm__lock(pool, &pool->shared->digest_lock);
     int result = nvm__digest_locked(pool, problem);
     nvm__unlock(&pool->shared->digest_lock);
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
     return result;
 }
 

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <zio/signals.h>
 
 #include "bytes.h"
 
@@ -51,7 +50,8 @@ static int start_file(struct zio_nvm_file *file, long *fd, const char *path, uin
     atomic_store(&shared->last_sequence, 0);
     atomic_store(&shared->left, 0);
     shared->reserved_from = shared->reserved_to = 0;
-    shared->digesting = shared->altering = 0;
+    atomic_store(&shared->digesting, 0);
+    shared->altering = shared->unaided = 0;
     entry->use = shared->use;
     entry->path_bytes = path_bytes;
     zio__zero_bytes(entry->path, sizeof entry->path);
@@ -138,7 +138,7 @@ int zio_nvm_attach(struct zio_nvm_pool *pool, int descriptor, const char *path,
     if (needed && own < 0)
         return nvm__system(problem, (int)own, "open", path);
     for (int attempt = 0;; attempt++) {
-        uint64_t mask = zio_signals_block();
+        uint64_t mask = nvm__block_signals(pool);
         zio_lock_exclusive(&pool->table_lock);
         uint64_t inner = nvm__enter_state(pool);
         result = attach_locked(pool, &own, &wanted, path, path_bytes, file);
@@ -148,7 +148,7 @@ int zio_nvm_attach(struct zio_nvm_pool *pool, int descriptor, const char *path,
         if (result == 0)
             use_file(*file);
         zio_unlock_exclusive(&pool->table_lock);
-        zio_signals_restore(mask);
+        nvm__restore_signals(pool, mask);
         /* Forgotten since it was looked at. */
         if (result == ZIO_EAGAIN && (own = nvm__reopen(descriptor)) >= 0)
             continue;
@@ -165,7 +165,7 @@ int zio_nvm_find(struct zio_nvm_pool *pool, uint64_t device, uint64_t inode,
                  struct zio_nvm_file **file) {
     if (nvm__usable(pool) == ZIO_ENOTSUP || pool->read_only)
         return ZIO_ENOTSUP;
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     zio_lock_exclusive(&pool->table_lock);
     uint64_t inner = nvm__enter_state(pool);
     struct zio_nvm_file *found = find_file(pool, nvm__device_of_stat(device), inode);
@@ -177,7 +177,7 @@ int zio_nvm_find(struct zio_nvm_pool *pool, uint64_t device, uint64_t inode,
     if (found)
         use_file(found);
     zio_unlock_exclusive(&pool->table_lock);
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
     if (!found)
         return ZIO_ENOENT;
     *file = found;
@@ -191,7 +191,7 @@ int zio_nvm_detach(struct zio_nvm_file *file) {
     if (nvm__usable(pool) == ZIO_ENOTSUP)
         return ZIO_ENOTSUP;
     int result = 0;
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     zio_lock_exclusive(&pool->table_lock);
     if (file->users > 0 && --file->users == 0) {
         uint64_t inner = nvm__enter_state(pool);
@@ -205,6 +205,6 @@ int zio_nvm_detach(struct zio_nvm_file *file) {
         nvm__leave_state(pool, inner);
     }
     zio_unlock_exclusive(&pool->table_lock);
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
     return result;
 }

@@ -4,7 +4,6 @@
 
 #include <sys/stat.h>
 
-#include <zio/signals.h>
 
 #include "bytes.h"
 
@@ -32,9 +31,11 @@ int zio_nvm_status(struct zio_nvm_file *file, struct zio_storage_status *status)
     return (int)result;
 }
 
+/* A digest waits for whoever allocates space for it. */
 static bool is_settled(const struct zio_nvm_file *file) {
     return atomic_load(&file->shared->last_sequence) <
-           atomic_load(&file->pool->shared->retired);
+               atomic_load(&file->pool->shared->retired) &&
+           !atomic_load(&file->shared->digesting);
 }
 
 int zio_nvm_settle(struct zio_nvm_file *file) {
@@ -62,6 +63,20 @@ static int lock_settled(struct zio_nvm_file *file, uint64_t *mask) {
     }
 }
 
+/* The same, and in the state; nobody allocates space for the file, nor begins to. */
+static int enter_settled(struct zio_nvm_file *file, uint64_t *mask, uint64_t *inner) {
+    for (;;) {
+        int result = lock_settled(file, mask);
+        if (result < 0)
+            return result;
+        *inner = nvm__enter_state(file->pool);
+        if (!atomic_load(&file->shared->digesting))
+            return 0;
+        nvm__leave_state(file->pool, *inner);
+        nvm__unlock_file(file, *mask);
+    }
+}
+
 /* The entry goes: nothing of the file is in the log, and recovery is not to look for it. */
 static int free_entry(struct zio_nvm_file *file) {
     nvm__fetch_entry(file);
@@ -72,11 +87,10 @@ static int free_entry(struct zio_nvm_file *file) {
 int zio_nvm_begin_change(struct zio_nvm_file *file) {
     if (nvm__usable(file->pool) == ZIO_ENOTSUP)
         return ZIO_ENOTSUP;
-    uint64_t mask;
-    int result = lock_settled(file, &mask);
+    uint64_t mask, inner;
+    int result = enter_settled(file, &mask, &inner);
     if (result < 0)
         return result;
-    uint64_t inner = nvm__enter_state(file->pool);
     if (atomic_load(&file->shared->left))
         result = ZIO_ENOTSUP;
     if (result == 0) {
@@ -125,7 +139,7 @@ int nvm__look_anew(struct zio_nvm_file *file, const char *path) {
             nvm__drop(&file->target);
     }
     shared->reserved_to = 0;
-    shared->altering = 0;
+    shared->altering = shared->unaided = 0;
     nvm__leave_state(file->pool, mask);
     return result > 0 ? 0 : result;
 }
@@ -139,11 +153,10 @@ int zio_nvm_end_change(struct zio_nvm_file *file, const char *path) {
 int zio_nvm_leave(struct zio_nvm_file *file) {
     if (nvm__usable(file->pool) == ZIO_ENOTSUP)
         return ZIO_ENOTSUP;
-    uint64_t mask;
-    int result = lock_settled(file, &mask);
+    uint64_t mask, inner;
+    int result = enter_settled(file, &mask, &inner);
     if (result < 0)
         return result;
-    uint64_t inner = nvm__enter_state(file->pool);
     if (!atomic_load(&file->shared->left)) {
         atomic_store(&file->shared->left, 1);
         result = free_entry(file);

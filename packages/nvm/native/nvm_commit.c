@@ -3,7 +3,6 @@
  * or commits all that came since. A holder that dies has made nothing durable that it says of. */
 #include "nvm_internal.h"
 
-#include <zio/signals.h>
 
 #include "bytes.h"
 
@@ -86,7 +85,7 @@ int nvm__commit(struct zio_nvm_pool *pool) {
     uint64_t wanted = atomic_load(&state->appended);
     if (atomic_load(&state->durable) >= wanted)
         return 0;
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     nvm__lock(pool, &state->commit_lock);
     int result = atomic_load(&state->failed);
     if (result == 0 && atomic_load(&state->durable) < wanted) {
@@ -96,7 +95,7 @@ int nvm__commit(struct zio_nvm_pool *pool) {
             atomic_store(&state->failed, result);
     }
     nvm__unlock(&state->commit_lock);
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
     return result;
 }
 

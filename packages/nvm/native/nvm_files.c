@@ -212,7 +212,7 @@ int nvm__forget_file(struct zio_nvm_file *file) {
     atomic_store(&shared->left, 0);
     atomic_store(&shared->modified_ns, 0);
     atomic_store(&shared->last_sequence, 0);
-    shared->digesting = 0;
+    atomic_store(&shared->digesting, 0);
     shared->altering = 0;
     shared->reserved_from = shared->reserved_to = 0;
     return result;

@@ -2,7 +2,6 @@
  * read on when somebody reads. Once the log's beginning has moved they are made anew from there. */
 #include "nvm_internal.h"
 
-#include <zio/signals.h>
 
 enum { CATCH_ATTEMPTS = 4 };
 
@@ -60,7 +59,7 @@ static bool is_up_to_date(struct zio_nvm_pool *pool) {
 
 int nvm__catch_up(struct zio_nvm_pool *pool, uint64_t *retired) {
     int result = 0;
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     zio_lock_shared(&pool->index_lock);
     bool good = is_up_to_date(pool);
     *retired = pool->index.retired;
@@ -73,6 +72,6 @@ int nvm__catch_up(struct zio_nvm_pool *pool, uint64_t *retired) {
         *retired = pool->index.retired;
         zio_unlock_exclusive(&pool->index_lock);
     }
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
     return good ? 0 : result < 0 && result != -EIO ? result : ZIO_EAGAIN;
 }

@@ -9,6 +9,7 @@
 
 #include <zio/lock.h>
 #include <zio/nvm.h>
+#include <zio/signals.h>
 #include <zio/view_tree.h>
 
 #include "nvm_format.h"
@@ -20,7 +21,7 @@ enum {
     NVM_GROUP_MAX = 16,    /* records of a write that come or go together */
     NVM_GROUP_SPAN = NVM_GROUP_MAX * NVM_LINE + NVM_INLINE_MAX + NVM_GROUP_MAX * NVM_LINE,
     NVM_COPY_MAX = 1 << 20,
-    NVM_DRAM_LOG = 64 << 20, /* data that is logged before a digest, where it costs little */
+    NVM_DRAM_LOG = 12 << 20, /* data that is logged before a digest, where it costs little */
     NVM_ELSEWHERE = -EREMOTE, /* others have the targets that cannot be opened here */
     NVM_COUNT_BYTES = sizeof(uint32_t) + sizeof(uint16_t), /* of a block */
 };
@@ -92,6 +93,7 @@ struct zio_nvm_pool {
     bool wants_worker; /* in a child too */
     bool background;   /* a worker is to be started by the first write */
     bool is_worker;
+    bool guarded; /* whoever calls has blocked signals */
 
     struct nvm_shared *shared;
     uint32_t *block_uses;   /* by the log; in the pool, behind the data */
@@ -111,6 +113,16 @@ struct zio_nvm_pool {
 
 static inline struct nvm_member *nvm__self(struct zio_nvm_pool *pool) {
     return &pool->shared->members[pool->slot];
+}
+
+/* The mask to restore. */
+static inline uint64_t nvm__block_signals(const struct zio_nvm_pool *pool) {
+    return pool->guarded ? 0 : zio_signals_block();
+}
+
+static inline void nvm__restore_signals(const struct zio_nvm_pool *pool, uint64_t mask) {
+    if (!pool->guarded)
+        zio_signals_restore(mask);
 }
 
 /* Loads that come before are done before those that come after. (ThreadSanitizer knows no fence.) */
@@ -213,8 +225,17 @@ int nvm__forget_file(struct zio_nvm_file *file);
 bool nvm__is_used(const struct nvm_shared_file *shared);
 
 /* nvm_reserve.c: under the state lock */
+/* How much of a file that grows is allocated ahead of its end. */
+uint64_t nvm__space_ahead(const struct zio_nvm_pool *pool);
 int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length);
 void nvm__trim_target(struct zio_nvm_file *file);
+
+/* nvm_ahead.c */
+/* Whether the worker is to allocate more for it. Under the state lock. */
+bool nvm__lacks_space(const struct zio_nvm_file *file);
+/* Under the digest lock. One step for each file: how many took one, or an error. */
+int nvm__reserve_ahead(struct zio_nvm_pool *pool);
+int nvm__end_abandoned(struct zio_nvm_pool *pool);
 
 /* nvm_blocks.c */
 uint64_t nvm__count_blocks(uint64_t data_bytes);
@@ -301,6 +322,9 @@ ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, const struct zio_sto
 int nvm__commit(struct zio_nvm_pool *pool);
 
 /* nvm_apply.c */
+/* The pool is about to change the target: under the state lock; and it has, and syncs it. */
+int nvm__mark_file(struct zio_nvm_file *file);
+int nvm__sync_file(struct zio_nvm_file *file);
 int nvm__apply(struct zio_nvm_pool *pool, struct nvm_cursor end, bool accept_changed,
                struct zio_nvm_problem *problem);
 int nvm__forget_files(struct zio_nvm_pool *pool);

@@ -9,7 +9,6 @@
 #include <linux/futex.h>
 #include <time.h>
 
-#include <zio/signals.h>
 
 #define LOCK_WAITERS     UINT32_C(0x80000000)
 #define LOCK_INCARNATION UINT32_C(0x000fffff)
@@ -90,7 +89,7 @@ void nvm__unlock(struct nvm_lock *lock) {
 }
 
 uint64_t nvm__enter_state(struct zio_nvm_pool *pool) {
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     nvm__lock(pool, &pool->shared->state_lock);
     if (atomic_load(&pool->shared->busy))
         nvm__repair(pool);
@@ -101,5 +100,5 @@ uint64_t nvm__enter_state(struct zio_nvm_pool *pool) {
 void nvm__leave_state(struct zio_nvm_pool *pool, uint64_t mask) {
     atomic_store(&pool->shared->busy, 0);
     nvm__unlock(&pool->shared->state_lock);
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
 }

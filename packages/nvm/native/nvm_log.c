@@ -2,12 +2,11 @@
  * several groups stays in one piece, whichever process it comes from. */
 #include "nvm_internal.h"
 
-#include <zio/signals.h>
 
 /* A holder that died between begin_change and end_change may have had the target changed. */
 uint64_t nvm__lock_file(struct zio_nvm_file *file) {
     struct nvm_shared_file *shared = file->shared;
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(file->pool);
     nvm__lock(file->pool, &shared->lock);
     if (shared->altering)
         nvm__look_anew(file, NULL);
@@ -16,7 +15,7 @@ uint64_t nvm__lock_file(struct zio_nvm_file *file) {
 
 void nvm__unlock_file(struct zio_nvm_file *file, uint64_t mask) {
     nvm__unlock(&file->shared->lock);
-    zio_signals_restore(mask);
+    nvm__restore_signals(file->pool, mask);
 }
 
 ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, const struct zio_storage_piece *pieces,

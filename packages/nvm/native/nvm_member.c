@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include <zio/signals.h>
 
 #include "bytes.h"
 
@@ -237,7 +236,7 @@ void nvm__clear_dead(struct zio_nvm_pool *pool) {
     int fd = -1;
     if (pool->read_only)
         return;
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     zio_lock_exclusive(&pool->clear_lock);
     for (uint32_t slot = 0; slot < NVM_MEMBERS; slot++) {
         struct nvm_member *member = &pool->shared->members[slot];
@@ -254,7 +253,7 @@ void nvm__clear_dead(struct zio_nvm_pool *pool) {
     if (fd >= 0)
         zio_syscall(SYS_close, fd);
     zio_unlock_exclusive(&pool->clear_lock);
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
 }
 
 /* The child's place is taken before it exists, so that what it inherits is in use without a gap. */
@@ -263,7 +262,7 @@ void zio_nvm_before_fork(struct zio_nvm_pool *pool) {
     heir->ready = false;
     if (nvm__usable(pool) == ZIO_ENOTSUP || pool->read_only)
         return;
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     zio_lock_exclusive(&pool->table_lock);
     zio_lock_exclusive(&pool->index_lock);
     zio_lock_exclusive(&pool->clear_lock);
@@ -282,7 +281,7 @@ void zio_nvm_before_fork(struct zio_nvm_pool *pool) {
         if (pool->files[i].users > 0)
             pool->shared->files[i].users[heir->slot / 64] |= UINT64_C(1) << heir->slot % 64;
     nvm__leave_state(pool, inner);
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
 }
 
 static void begin_child(struct zio_nvm_pool *pool) {

@@ -3,7 +3,6 @@
  * read again; at last with the digest kept away. */
 #include "nvm_internal.h"
 
-#include <zio/signals.h>
 
 #include "bytes.h"
 
@@ -83,13 +82,13 @@ static int put_range(struct zio_nvm_file *file, struct sink *sink, uint64_t offs
     while (offset < end && result == 0) {
         struct zio_view views[READ_VIEWS];
         uint64_t covered;
-        uint64_t mask = zio_signals_block();
+        uint64_t mask = nvm__block_signals(file->pool);
         zio_lock_shared(&file->pool->index_lock);
         bool same = index->valid && index->retired == retired;
         size_t count =
             zio_view_tree_translate(&file->tree, offset, end - offset, views, READ_VIEWS, &covered);
         zio_unlock_shared(&file->pool->index_lock);
-        zio_signals_restore(mask);
+        nvm__restore_signals(file->pool, mask);
         if (!same)
             return ZIO_EAGAIN;
         uint64_t stop = offset + covered;
@@ -144,12 +143,12 @@ ssize_t zio_nvm_read(struct zio_nvm_file *file, int64_t offset, const struct iov
     for (int attempt = 0; attempt < READ_ATTEMPTS && !good; attempt++)
         result = read_once(file, &sink, (uint64_t)offset, wanted, &good);
     if (!good) {
-        uint64_t mask = zio_signals_block();
+        uint64_t mask = nvm__block_signals(file->pool);
         nvm__lock(pool, &pool->shared->digest_lock);
         for (int attempt = 0; attempt < READ_ATTEMPTS && !good; attempt++)
             result = read_once(file, &sink, (uint64_t)offset, wanted, &good);
         nvm__unlock(&pool->shared->digest_lock);
-        zio_signals_restore(mask);
+        nvm__restore_signals(file->pool, mask);
     }
     if (!good) /* somebody wrote over the pool */
         result = -EIO;

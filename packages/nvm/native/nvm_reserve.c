@@ -29,10 +29,16 @@ static bool exceeds_limit(uint64_t end) {
     return zio_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) == 0 && end > limit.now;
 }
 
-static uint64_t ahead(const struct zio_nvm_pool *pool) {
+uint64_t nvm__space_ahead(const struct zio_nvm_pool *pool) {
     uint64_t bytes = pool->blocks * NVM_PAGE / 8;
     uint64_t least = 1 << 20, most = 64 << 20;
     return bytes < least ? least : bytes > most ? most : bytes;
+}
+
+/* The rest of it is the worker's to allocate. */
+static uint64_t ahead(const struct zio_nvm_pool *pool) {
+    uint64_t all = nvm__space_ahead(pool);
+    return all / 8 < 1 << 20 ? 1 << 20 : all / 8;
 }
 
 static int allocate_space(struct zio_nvm_file *file, uint64_t from, uint64_t length) {
@@ -67,7 +73,7 @@ int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length) {
     if (extends)
         from = shared->reserved_to;
     uint64_t more = end >= atomic_load(&shared->bytes) ? ahead(file->pool) : 0;
-    bool noted = shared->digesting; /* by the digest that runs, which will note it at its end */
+    bool noted = atomic_load(&shared->digesting); /* by the digest that runs, which will note it at its end */
     int result = nvm__open_target(file, NULL);
     if (result != 0)
         return result < 0 ? result : -ESTALE;

@@ -1,7 +1,6 @@
 /* Changing the size of a pool that one process has open, and nothing lies in. */
 #include "nvm_internal.h"
 
-#include <zio/signals.h>
 
 #include "bytes.h"
 
@@ -52,12 +51,12 @@ int zio_nvm_resize(struct zio_nvm_pool *pool, uint64_t bytes) {
     if (bytes >= UINT64_C(1) << 46 || bytes < pool->data_offset ||
         nvm__count_blocks(bytes - pool->data_offset) < 4)
         return ZIO_EINVAL;
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     result = nvm__own_number(pool) < 0 ? -EBADF : nvm__close_gate(pool, NULL);
     if (result == 0) {
         result = nvm__has_members(pool, &pid) ? ZIO_EBUSY : resize_alone(pool, bytes);
         nvm__open_gate(pool);
     }
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
     return result;
 }

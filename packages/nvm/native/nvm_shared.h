@@ -39,8 +39,9 @@ struct nvm_shared_file {
     uint32_t copy;                      /* of the entry, the newest */
     _Atomic uint32_t known;             /* it has an entry */
     _Atomic uint32_t left;              /* to the kernel, until nobody uses it any more */
-    uint32_t digesting;                 /* the pool writes to the target; its times say nothing */
+    _Atomic uint32_t digesting;         /* the pool writes to the target; its times say nothing */
     uint32_t altering;                  /* between begin_change and end_change */
+    uint32_t unaided;                   /* the worker cannot allocate space for it */
     uint64_t users[NVM_MEMBER_WORDS];   /* by member */
 };
 
@@ -71,6 +72,7 @@ struct nvm_shared {
     uint64_t log_data;            /* bytes in blocks that the log refers to */
     _Atomic uint32_t pressed;     /* it is time for a digest */
     _Atomic uint32_t stuck;       /* whoever was woken for it could not do it */
+    _Atomic uint32_t lacking;     /* space ahead of a file's end */
     _Atomic uint32_t call;        /* changes when workers are to look again */
 
     _Atomic uint64_t appended_bytes, referenced_bytes, digested_bytes, commits, digests, waits;

@@ -1,6 +1,6 @@
 /* The digest in the background: a thread of a process that writes, unknown to libc and with a
  * descriptor table of its own, as decision 9 has it for the fault handler. It sleeps until the log is
- * half full, and then one of all those of the tree applies it, by targets that it opens itself. What
+ * half full, or a file lacks space ahead, and then one of all those of the tree sees to it, by targets that it opens itself. What
  * it cannot open, because the path leads elsewhere by now, the writers apply with the descriptors
  * that they have, when they find no room. */
 #include "nvm_internal.h"
@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#include <zio/signals.h>
 
 #include "bytes.h"
 #include "clone.h"
@@ -34,9 +33,14 @@ void nvm__call_workers(struct zio_nvm_pool *pool, bool all) {
 static int digest_once(struct zio_nvm_pool *pool) {
     if (!nvm__try_lock(pool, &pool->shared->digest_lock))
         return ZIO_EBUSY; /* somebody is at it */
-    int result = nvm__digest_locked(pool, NULL);
+    int result = 0, steps = 0;
+    if (atomic_load(&pool->shared->pressed))
+        result = nvm__digest_locked(pool, NULL);
+    if (result == 0 && atomic_load(&pool->shared->lacking) &&
+        (steps = nvm__reserve_ahead(pool)) > 0)
+        atomic_store(&pool->shared->lacking, 1); /* until no file takes a step */
     nvm__unlock(&pool->shared->digest_lock);
-    return result;
+    return result < 0 || steps < 0 ? (result < 0 ? result : steps) : 0;
 }
 
 ZIO__NEVER_RETURNS static void worker_main(void *argument) {
@@ -51,7 +55,8 @@ ZIO__NEVER_RETURNS static void worker_main(void *argument) {
         uint32_t seen = atomic_load(&shared->call);
         if (atomic_load(&worker->stop))
             break;
-        if (!atomic_load(&shared->pressed) || atomic_load(&shared->failed) != 0) {
+        if ((!atomic_load(&shared->pressed) && !atomic_load(&shared->lacking)) ||
+            atomic_load(&shared->failed) != 0) {
             wait_for_call(shared, seen, NULL);
             continue;
         }
@@ -124,13 +129,13 @@ static void start_locked(struct zio_nvm_pool *pool) {
 
 /* Only once in a process: where it fails, writers digest for themselves. */
 void nvm__start_worker(struct zio_nvm_pool *pool) {
-    uint64_t mask = zio_signals_block();
+    uint64_t mask = nvm__block_signals(pool);
     zio_lock_exclusive(&pool->table_lock);
     if (pool->background)
         start_locked(pool);
     pool->background = false;
     zio_unlock_exclusive(&pool->table_lock);
-    zio_signals_restore(mask);
+    nvm__restore_signals(pool, mask);
 }
 
 void nvm__stop_worker(struct zio_nvm_pool *pool) {

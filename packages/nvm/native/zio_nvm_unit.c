@@ -3,6 +3,7 @@
  * them. A test compares this list with the directory.
  */
 #include "crc32c.c"
+#include "nvm_ahead.c"
 #include "nvm_append.c"
 #include "nvm_apply.c"
 #include "nvm_attach.c"

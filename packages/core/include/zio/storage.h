@@ -7,6 +7,8 @@
  * Threads: every function may be called from any thread; calls on one file are ordered as the host
  * makes them. Not async-signal-safe. allocate, release, find, status, retired and persist never
  * block in IO; the others may, as write and fsync do. The host holds no lock of its own.
+ * Signals: the host calls with all signals of the thread blocked, so that no handler comes back into
+ * the provider; it need not block them itself.
  * Memory: a provider runs below the application's malloc and must not use it, nor call any libc
  * function that the host hooks.
  * Processes: a pool may be open in several processes of one tree at a time, which see one consistent

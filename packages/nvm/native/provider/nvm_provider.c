@@ -62,7 +62,7 @@ static int open_pool(const struct zio_storage_options *options, struct zio_stora
     if (!problem)
         return ZIO_ENOMEM;
     struct zio_nvm_pool *opened = NULL;
-    struct zio_nvm_open_options how = {.tree = options->tree, .background = true};
+    struct zio_nvm_open_options how = {.tree = options->tree, .background = true, .signals_blocked = true};
     int result = zio_nvm_open(options->path, &how, &opened, NULL, problem);
     if (result == ZIO_ENOENT && problem->kind == ZIO_NVM_SYSTEM && options->bytes > 0) {
         struct zio_nvm_create_options create = {.bytes = options->bytes & ~(uint64_t)4095,

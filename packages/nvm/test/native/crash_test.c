@@ -11,9 +11,8 @@
  * comes, and sometimes what they share is built anew as after a death.
  *
  * usage: crash_test DIRECTORY SEED HISTORIES */
+#include "ahead.h"
 #include "recorder.h"
-
-#include "nvm_internal.h"
 
 enum {
     WRITES = 40,
@@ -223,6 +222,8 @@ static struct zio_nvm_file *join_in(struct zio_nvm_pool **pool) {
     return file;
 }
 
+static uint64_t steps_ahead;
+
 /* The shortest history, all of whose states are tried; then random ones. */
 static void run_history(struct zio_nvm_pool *pool, struct zio_nvm_file *file) {
     struct zio_nvm_pool *pools[2] = {pool, NULL};
@@ -238,7 +239,7 @@ static void run_history(struct zio_nvm_pool *pool, struct zio_nvm_file *file) {
     }
     int steps = 3 + (int)random_below(&state, 12);
     for (int step = 0; step < steps; step++) {
-        uint64_t what = random_below(&state, 10), offset = random_below(&state, 12000);
+        uint64_t what = random_below(&state, 11), offset = random_below(&state, 12000);
         if (history % 4 > 0) {
             if (!pools[1])
                 files[1] = join_in(&pools[1]);
@@ -259,9 +260,11 @@ static void run_history(struct zio_nvm_pool *pool, struct zio_nvm_file *file) {
             write_referenced(pool, file, offset, 1 + random_below(&state, 6000));
         else if (what < 9)
             ASSERT_EQUAL(zio_nvm_sync(pool), 0);
-        else
+        else if (what < 10)
             ASSERT_EQUAL(told(zio_nvm_digest(pool, &problem)), 0);
-        if (what >= 6)
+        else
+            steps_ahead += allocate_ahead(file);
+        if (what >= 6 && what < 10)
             acknowledged = written;
     }
     repairs += atomic_load(&pools[0]->shared->repairs);
@@ -321,6 +324,7 @@ int main(int count, char **arguments) {
         }
         unlink(pool_path);
     }
+    ASSERT(histories < 20 || steps_ahead > 0);
     printf("%llu states at %llu points, built anew %llu times\n", (unsigned long long)states,
            (unsigned long long)points, (unsigned long long)repairs);
     unlink(crash_path);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "ahead.h"
 #include "frames.h"
 
 enum { POOL = 1 << 20, RING = 32 << 10, PARENT = 0, CHILD = 1, WRITERS = 2 };
@@ -86,6 +87,7 @@ static void work(struct zio_nvm_pool *pool, struct zio_nvm_file *file) {
     stage(6);
     ASSERT_EQUAL(told(zio_nvm_digest(pool, &problem)), 0);
     stage(7);
+    ASSERT_COMPARE(allocate_ahead(file), >=, 0); /* nothing of the file is in the log */
     write_one(pool, file, 200, true);
     write_plainly(file);
     ASSERT_EQUAL(zio_nvm_begin_change(second), 0);
@@ -205,6 +207,8 @@ int main(int count, char **arguments) {
             if (getenv("ZIO_STEPS_TALK"))
                 fprintf(stderr, "%llu in stage %u at %p\n", (unsigned long long)at,
                         atomic_load(&progress->stage), atomic_load(&progress->where));
+            ASSERT_EQUAL(zio_nvm_begin_change(file), 0);
+            ASSERT_EQUAL(zio_nvm_end_change(file, NULL), 0);
             ASSERT_COMPARE(append_frame(pool, file, PARENT, 1, 3000, at % 2), >, 0);
             ASSERT_EQUAL(zio_nvm_sync(pool), 0);
             check(pool, file, 2);
