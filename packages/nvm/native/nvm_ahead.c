@@ -42,7 +42,7 @@ static int begin(struct zio_nvm_file *file, struct step *step) {
     bool marked = false;
     if (is_suited(shared) && nvm__lacks_space(file)) {
         result = nvm__open_target(file, NULL);
-        shared->unaided = result != 0;
+        shared->unaided = result != 0 || nvm__exceeds_limit(shared->reserved_to + wanted - left);
         step->from = shared->reserved_to;
         step->bytes = wanted - left < STEP_BYTES ? wanted - left : STEP_BYTES;
         step->use = shared->use;

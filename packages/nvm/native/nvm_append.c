@@ -109,11 +109,13 @@ static void count_group(struct zio_nvm_pool *pool, const struct nvm_group *group
 }
 
 /* By the clock that the kernel's own times of files go by. */
-static void note_time(struct nvm_shared_file *shared) {
+static void note_time(struct nvm_shared_file *shared, uint64_t now_ns) {
     struct timespec now = {0, 0};
-    zio_syscall(SYS_clock_gettime, CLOCK_REALTIME_COARSE, &now);
-    atomic_store(&shared->modified_ns,
-                 (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec);
+    if (now_ns == 0) {
+        zio_syscall(SYS_clock_gettime, CLOCK_REALTIME_COARSE, &now);
+        now_ns = (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+    }
+    atomic_store(&shared->modified_ns, now_ns);
 }
 
 bool nvm__is_pressed(const struct zio_nvm_pool *pool) {
@@ -148,7 +150,7 @@ static int append_group(struct zio_nvm_file *file, int64_t offset, struct nvm_gr
     put_group(file, group, at);
     group->sequence = state->ring.next;
     atomic_store(&shared->last_sequence, group->sequence - 1);
-    note_time(shared);
+    note_time(shared, group->now_ns);
     if (at + group->bytes > atomic_load(&shared->bytes))
         atomic_store(&shared->bytes, at + group->bytes);
     atomic_store(&state->appended, group->sequence - 1);

@@ -9,7 +9,10 @@
 
 #include "bytes.h"
 
-enum { LEAST_RING = 16384, LEAST_BLOCKS = 4 };
+enum { LEAST_RING = 16384, LEAST_BLOCKS = 4, ZEROS_BYTES = 1 << 20 };
+#define ZEROED_MAX (UINT64_C(4) << 30) /* seconds, on a disk */
+
+enum { FALLOC_WRITE_ZEROES = 0x80 }; /* Linux 6.17 */
 
 static int plan(const struct zio_nvm_create_options *options, struct nvm_header *header) {
     zio__zero_bytes(header, sizeof *header);
@@ -93,6 +96,24 @@ static int sync_directory(const char *path) {
     return (int)result;
 }
 
+/* Space that is allocated and never written is marked so, and the mark goes by a transaction with each
+ * first sync. Zeros are written instead, to as much as is soon done. */
+static int write_zeros(const struct zio_nvm_pool *pool, int fd) {
+    if (zio_syscall(SYS_fallocate, fd, FALLOC_WRITE_ZEROES, 0, pool->bytes) == 0)
+        return 0; /* the disk does it by itself */
+    void *zeros = zio_pages_alloc(ZEROS_BYTES);
+    uint64_t end = pool->bytes < ZEROED_MAX ? pool->bytes : ZEROED_MAX, at = 0;
+    long result = zeros ? 0 : ZIO_ENOMEM;
+    while (at < end && (result >= 0 || result == -EINTR)) {
+        uint64_t bytes = end - at < ZEROS_BYTES ? end - at : ZEROS_BYTES;
+        result = zio_syscall(SYS_pwrite64, fd, zeros, bytes, at);
+        at += result > 0 ? (uint64_t)result : 0;
+    }
+    if (zeros)
+        zio_pages_free(zeros, ZEROS_BYTES);
+    return result < 0 ? (int)result : 0;
+}
+
 static int fill_file(struct zio_nvm_pool *pool, int fd, const char *path,
                      struct nvm_header *header, struct zio_nvm_problem *problem) {
     long result;
@@ -111,6 +132,10 @@ static int fill_file(struct zio_nvm_pool *pool, int fd, const char *path,
         result = nvm__map(pool, fd, pool->bytes, problem);
     if (result < 0)
         return (int)result;
+    if (pool->pm.flush == ZIO_PM_MSYNC)
+        result = write_zeros(pool, fd);
+    if (result < 0)
+        return nvm__system(problem, (int)result, "pwrite", path);
     result = write_pool(pool, header);
     return result < 0 ? nvm__system(problem, (int)result, "fsync", path) : 0;
 }

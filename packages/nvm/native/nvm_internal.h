@@ -229,6 +229,7 @@ bool nvm__is_used(const struct nvm_shared_file *shared);
 uint64_t nvm__space_ahead(const struct zio_nvm_pool *pool);
 int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length);
 void nvm__trim_target(struct zio_nvm_file *file);
+bool nvm__exceeds_limit(uint64_t end);
 
 /* nvm_ahead.c */
 /* Whether the worker is to allocate more for it. Under the state lock. */
@@ -292,6 +293,7 @@ struct nvm_group {
     unsigned count;
     uint32_t staged;
     uint64_t bytes, sequence; /* sequence: of the record after it */
+    uint64_t now_ns;          /* 0: to be asked for */
     unsigned char staging[NVM_INLINE_MAX];
 };
 
@@ -315,8 +317,9 @@ uint32_t nvm__record_crc(const struct zio_nvm_pool *pool, const struct nvm_recor
 uint64_t nvm__lock_file(struct zio_nvm_file *file);
 void nvm__unlock_file(struct zio_nvm_file *file, uint64_t mask);
 /* zio_nvm_log under the file's lock; *sequence is that of the next record. */
-ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, const struct zio_storage_piece *pieces,
-                 size_t count, uint64_t *where, uint64_t *sequence);
+ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, uint64_t now_ns,
+                 const struct zio_storage_piece *pieces, size_t count, uint64_t *where,
+                 uint64_t *sequence);
 
 /* nvm_commit.c */
 int nvm__commit(struct zio_nvm_pool *pool);

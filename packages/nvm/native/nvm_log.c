@@ -18,8 +18,9 @@ void nvm__unlock_file(struct zio_nvm_file *file, uint64_t mask) {
     nvm__restore_signals(file->pool, mask);
 }
 
-ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, const struct zio_storage_piece *pieces,
-                 size_t count, uint64_t *where, uint64_t *sequence) {
+ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, uint64_t now_ns,
+                 const struct zio_storage_piece *pieces, size_t count, uint64_t *where,
+                 uint64_t *sequence) {
     struct zio_nvm_pool *pool = file->pool;
     int usable = nvm__usable(pool);
     if (usable < 0)
@@ -29,6 +30,7 @@ ssize_t nvm__log(struct zio_nvm_file *file, int64_t offset, const struct zio_sto
     if (pool->background)
         nvm__start_worker(pool);
     struct nvm_group group;
+    group.now_ns = now_ns;
     size_t index = 0;
     uint64_t done = 0, written = 0;
     int result;
@@ -53,7 +55,7 @@ ssize_t zio_nvm_log(struct zio_nvm_file *file, int64_t offset,
     if (nvm__usable(file->pool) == ZIO_ENOTSUP)
         return ZIO_ENOTSUP;
     uint64_t mask = nvm__lock_file(file);
-    ssize_t result = nvm__log(file, offset, pieces, count, where ? where : &ignored, &sequence);
+    ssize_t result = nvm__log(file, offset, 0, pieces, count, where ? where : &ignored, &sequence);
     nvm__unlock_file(file, mask);
     return result;
 }

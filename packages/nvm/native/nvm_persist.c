@@ -73,27 +73,18 @@ void zio_pm_store(struct zio_pm *pm, uint64_t offset, const void *from, size_t b
 static void remember(struct zio_pm_batch *batch, uint64_t from, uint64_t to) {
     from &= ~(uint64_t)(NVM_PAGE - 1);
     to = (to + NVM_PAGE - 1) & ~(uint64_t)(NVM_PAGE - 1);
-    for (unsigned i = 0; i < batch->count; i++)
-        if (from <= batch->to[i] && batch->from[i] <= to) {
-            if (from < batch->from[i])
-                batch->from[i] = from;
-            if (to > batch->to[i])
-                batch->to[i] = to;
-            return;
-        }
-    if (batch->count < ZIO_PM_RANGES) {
-        batch->from[batch->count] = from;
-        batch->to[batch->count] = to;
-    }
-    batch->count++; /* beyond ZIO_PM_RANGES: the whole file will be synced */
+    if (batch->count == 0 || from < batch->from)
+        batch->from = from;
+    if (batch->count == 0 || to > batch->to)
+        batch->to = to;
+    batch->count++;
 }
 
 void zio_pm_flush(struct zio_pm *pm, struct zio_pm_batch *batch, uint64_t offset, size_t bytes) {
     if (bytes == 0)
         return;
     if (pm->flush == ZIO_PM_MSYNC) {
-        if (batch->count <= ZIO_PM_RANGES)
-            remember(batch, offset, offset + bytes);
+        remember(batch, offset, offset + bytes);
     } else if (pm->flush != ZIO_PM_NONE) {
         uint64_t first = offset & ~(uint64_t)(NVM_LINE - 1);
         flush_lines(pm->flush, (char *)pm->base + first, (char *)pm->base + offset + bytes);
@@ -102,15 +93,14 @@ void zio_pm_flush(struct zio_pm *pm, struct zio_pm_batch *batch, uint64_t offset
         pm->observer->flush(pm->observer->context, offset, bytes);
 }
 
+/* One call for everything: each makes the disk empty its cache, while pages between that are clean cost
+ * nothing. The kernel writes the pages of all at once, and those alone: its own structures of the file
+ * only where space was allocated. */
 int zio_pm_fence(struct zio_pm *pm, struct zio_pm_batch *batch) {
     long result = 0;
     if (pm->flush == ZIO_PM_MSYNC) {
-        if (batch->count > ZIO_PM_RANGES)
-            result = zio_syscall(SYS_fdatasync, pm->descriptor);
-        else
-            for (unsigned i = 0; i < batch->count && result == 0; i++)
-                result = zio_syscall(SYS_msync, pm->base + batch->from[i],
-                                     batch->to[i] - batch->from[i], MS_SYNC);
+        if (batch->count > 0)
+            result = zio_syscall(SYS_msync, pm->base + batch->from, batch->to - batch->from, MS_SYNC);
         batch->count = 0;
     } else {
         fence_lines();

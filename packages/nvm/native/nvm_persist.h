@@ -36,12 +36,10 @@ struct zio_pm {
     const struct zio_nvm_observer *observer;
 };
 
-enum { ZIO_PM_RANGES = 8 };
-
-/* What one thread has flushed since its last fence; with msync the ranges are kept until then. */
+/* What one thread has flushed since its last fence; with msync the pages are kept until then. */
 struct zio_pm_batch {
     unsigned count;
-    uint64_t from[ZIO_PM_RANGES], to[ZIO_PM_RANGES];
+    uint64_t from, to; /* all that was flushed lies between */
 };
 
 /* The best instruction of this processor; ZIO_PM_MSYNC where it has none that is known. */

@@ -26,7 +26,7 @@ ssize_t zio_nvm_log_at(struct zio_nvm_file *file, struct zio_storage_place place
         at = position_of(place.descriptor);
     ssize_t result = at < ZIO_STORAGE_AT_END
                          ? (ssize_t)at
-                         : nvm__log(file, at, pieces, count, &where, sequence);
+                         : nvm__log(file, at, place.now_ns, pieces, count, &where, sequence);
     if (result > 0 && place.offset < 0 && place.descriptor >= 0)
         zio_syscall(SYS_lseek, place.descriptor, (int64_t)where + result, SEEK_SET);
     nvm__unlock_file(file, mask);

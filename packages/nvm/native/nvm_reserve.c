@@ -22,7 +22,7 @@ void nvm__trim_target(struct zio_nvm_file *file) {
 }
 
 /* As the kernel would refuse it now; what is acknowledged must not be refused later. */
-static bool exceeds_limit(uint64_t end) {
+bool nvm__exceeds_limit(uint64_t end) {
     struct {
         uint64_t now, most;
     } limit;
@@ -66,7 +66,7 @@ int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length) {
     uint64_t end = offset + length, from = offset;
     if (offset >= shared->reserved_from && end <= shared->reserved_to)
         return 0;
-    if (exceeds_limit(end))
+    if (nvm__exceeds_limit(end))
         return -EFBIG;
     bool extends = offset >= shared->reserved_from && offset <= shared->reserved_to &&
                    shared->reserved_to > shared->reserved_from;

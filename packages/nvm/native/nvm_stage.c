@@ -9,7 +9,7 @@
 
 #include "bytes.h"
 
-enum { PATIENT_STEPS = 10000 }; /* about two seconds, and the digests between */
+enum { KERNEL_COPY_MIN = 8192, PATIENT_STEPS = 10000 }; /* about two seconds, and the digests between */
 
 /* As many blocks as there are, for `*bytes` or fewer. */
 static int allocate_some(struct zio_nvm_pool *pool, uint64_t *bytes,
@@ -51,6 +51,31 @@ static int allocate_patiently(struct zio_nvm_pool *pool, uint64_t *bytes,
     }
 }
 
+/* On a disk a store to a page that is clean is a fault, and a transaction of the file system; the kernel
+ * takes large data for less. False: it did not take all of it. */
+static bool write_by_kernel(struct zio_nvm_pool *pool, uint64_t offset, const unsigned char *from,
+                            uint64_t bytes) {
+    if (pool->pm.flush != ZIO_PM_MSYNC || bytes < KERNEL_COPY_MIN ||
+        nvm__exceeds_limit(offset + bytes)) /* SIGXFSZ would come */
+        return false;
+    int fd = nvm__own_number(pool);
+    for (uint64_t done = 0; fd >= 0 && done < bytes;) {
+        long result = zio_syscall(SYS_pwrite64, fd, from + done, bytes - done, offset + done);
+        if (result <= 0 && result != -EINTR)
+            return false;
+        done += result > 0 ? (uint64_t)result : 0;
+    }
+    return fd >= 0;
+}
+
+static void copy_to_extent(struct zio_nvm_pool *pool, uint64_t offset, const unsigned char *from,
+                           uint64_t bytes) {
+    if (!write_by_kernel(pool, offset, from, bytes))
+        zio_pm_store(&pool->pm, offset, from, bytes);
+    else if (pool->pm.observer)
+        pool->pm.observer->store(pool->pm.observer->context, pool->pm.base, offset, bytes);
+}
+
 /* An extent with the next bytes of a piece: as many as there is room for. Whoever has staged
  * something already logs that first instead of waiting for more. */
 static int stage_copy(struct zio_nvm_pool *pool, struct nvm_staged *staged,
@@ -68,7 +93,7 @@ static int stage_copy(struct zio_nvm_pool *pool, struct nvm_staged *staged,
         atomic_fetch_sub(&nvm__self(pool)->staged, 1);
         return result;
     }
-    zio_pm_store(&pool->pm, extent.token, from, bytes);
+    copy_to_extent(pool, extent.token, from, bytes);
     staged->kind = NVM_RECORD_DATA;
     staged->data = extent.token;
     staged->length = bytes;

@@ -45,6 +45,12 @@ test.each<[string, Sanitizer[]]>([
   100_000,
 );
 
+test("space ahead of files is allocated, and what a worker that died there left is put right", async () => {
+  const program = await compileNative("ahead_test", { sanitizers: memoryChecks });
+  await run(program, [tmpdir()]);
+  await run(program, ["/dev/shm"]);
+}, 100_000);
+
 test("a pool that was damaged says where, or loses nothing", async () => {
   const program = await compileNative("damage_test", { sanitizers: [] });
   expect(await run(program, ["/dev/shm", seed])).toMatch(/RECORD_DAMAGED \d+/);

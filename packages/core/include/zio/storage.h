@@ -42,6 +42,10 @@ enum zio_storage_capability {
   ZIO_STORAGE_LOGS_FILES = 1 << 3,
   /* Records carry checksums of the data, not only of themselves. */
   ZIO_STORAGE_CHECKS_DATA = 1 << 4,
+  /* Input may land in extents at the cost of memory. Without it a store to a page of them can cost more
+   * than a copy of it (a fault with a transaction of a file system): input lands in the host's own
+   * memory, and the log copies. */
+  ZIO_STORAGE_TAKES_INPUT = 1 << 5,
 };
 
 struct zio_storage_pool; /* the provider's: one opened pool */
@@ -68,6 +72,9 @@ struct zio_storage_place {
    * AT_POSITION and AT_END set it behind what was written or read, in one step with that for all
    * processes. -1: none, for an offset. */
   int descriptor;
+  /* By CLOCK_REALTIME_COARSE, as the kernel's times of files; 0: the provider asks the kernel, which
+   * takes a system call that the host may do without. */
+  uint64_t now_ns;
 };
 
 /* A file as whoever reads through the log sees it. */

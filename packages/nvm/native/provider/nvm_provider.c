@@ -88,6 +88,8 @@ static uint64_t pool_capabilities(const struct zio_storage_pool *pool) {
     uint64_t capabilities = ZIO_STORAGE_SURVIVES_PROCESS | ZIO_STORAGE_LOGS_FILES;
     if (opened->medium != ZIO_NVM_MEDIUM_DRAM)
         capabilities |= ZIO_STORAGE_SURVIVES_POWER;
+    if (opened->pm.flush != ZIO_PM_MSYNC)
+        capabilities |= ZIO_STORAGE_TAKES_INPUT;
     if (opened->flags & NVM_FLAG_CHECKSUM_DATA)
         capabilities |= ZIO_STORAGE_CHECKS_DATA;
     return capabilities;
@@ -194,7 +196,8 @@ const struct zio_storage zio_storage = {
     .abi_version = ZIO_STORAGE_ABI_VERSION,
     .table_bytes = sizeof(struct zio_storage),
     .capabilities = ZIO_STORAGE_SURVIVES_PROCESS | ZIO_STORAGE_SURVIVES_POWER |
-                    ZIO_STORAGE_LOGS_FILES | ZIO_STORAGE_CHECKS_DATA,
+                    ZIO_STORAGE_LOGS_FILES | ZIO_STORAGE_CHECKS_DATA |
+                    ZIO_STORAGE_TAKES_INPUT,
     .name = "nvm",
     .open = open_pool,
     .close = close_pool,

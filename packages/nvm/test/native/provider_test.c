@@ -21,7 +21,7 @@ static char pool_path[512], file_path[512], other_path[512];
 static int fd;
 
 static struct zio_storage_place place(int64_t offset) {
-    return (struct zio_storage_place){offset, offset < 0 ? fd : -1};
+    return (struct zio_storage_place){offset, offset < 0 ? fd : -1, 0};
 }
 
 static void expect_file(const char *path, const char *wanted) {

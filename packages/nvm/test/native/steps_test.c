@@ -207,8 +207,6 @@ int main(int count, char **arguments) {
             if (getenv("ZIO_STEPS_TALK"))
                 fprintf(stderr, "%llu in stage %u at %p\n", (unsigned long long)at,
                         atomic_load(&progress->stage), atomic_load(&progress->where));
-            ASSERT_EQUAL(zio_nvm_begin_change(file), 0);
-            ASSERT_EQUAL(zio_nvm_end_change(file, NULL), 0);
             ASSERT_COMPARE(append_frame(pool, file, PARENT, 1, 3000, at % 2), >, 0);
             ASSERT_EQUAL(zio_nvm_sync(pool), 0);
             check(pool, file, 2);
