@@ -21,7 +21,9 @@ test("Redis logs its file in the pool, in memory and on disk, and a plain Redis 
     const { counters, operations } = cell.samples.find(({ contender }) => contender === "zio")!.values;
     expect(operations).toBe(300);
     expect(counters?.loggedBytes).toBeGreaterThan(300 * (64 << 10));
-    expect(counters?.loggedByReferenceBytes).toBeGreaterThan(0);
+    // On a disk input does not land in the pool: its pages cost more there than a copy.
+    if (cell.parameters.phase === "memory") expect(counters?.loggedByReferenceBytes).toBeGreaterThan(0);
+    else expect(counters?.loggedByReferenceBytes ?? 0).toBe(0);
   }
   for (const { throughput } of record.rows) expect(throughput.median).toBeGreaterThan(0);
   expect(record.targets.map(({ bound }) => bound)).toEqual([1.5]);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 #include <zio/syscall.h>
 
@@ -89,18 +90,35 @@ static int64_t position_of(const struct call *call) {
     return zio_syscall(SYS_lseek, call->fd, 0, SEEK_CUR);
 }
 
+/* RLIMIT_FSIZE + 1, or 0: not known. Hooks see this process set it; another one's prlimit(2) is
+ * noticed when the provider next reserves space, which it refuses then. */
+static _Atomic uint64_t file_limit;
+
+void zio__file_limit_changed(void) {
+    atomic_store_explicit(&file_limit, 0, memory_order_relaxed);
+}
+
+static uint64_t limit_now(void) {
+    uint64_t known = atomic_load_explicit(&file_limit, memory_order_relaxed);
+    if (known != 0)
+        return known - 1;
+    struct rlimit64 limit = {RLIM64_INFINITY, RLIM64_INFINITY};
+    zio_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit);
+    if (limit.rlim_cur == RLIM64_INFINITY) /* as nearly as makes no difference */
+        limit.rlim_cur--;
+    atomic_store_explicit(&file_limit, limit.rlim_cur + 1, memory_order_relaxed);
+    return limit.rlim_cur;
+}
+
 /* Whether a limit that only the kernel knows how to apply may be met. */
 static bool meets_limit(const struct call *call, int64_t offset, bool appends, size_t length) {
-    struct rlimit64 limit = {RLIM64_INFINITY, RLIM64_INFINITY};
     struct zio_storage_status status;
-    zio_syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, &limit);
-    if (limit.rlim_cur == RLIM64_INFINITY && !appends && offset != ZIO__AT_POSITION)
-        return offset > FILE_BYTES_MAX;
+    uint64_t limit = limit_now();
     if (appends)
         offset = call->storage->status(call->file, &status) == 0 ? (int64_t)status.bytes : 0;
     else if (offset == ZIO__AT_POSITION)
         offset = position_of(call);
-    return offset > FILE_BYTES_MAX || (uint64_t)offset + length > limit.rlim_cur;
+    return offset > FILE_BYTES_MAX || (uint64_t)offset + length > limit;
 }
 
 /* The kernel writes to the file itself, which has everything that was logged. */
@@ -125,12 +143,21 @@ static bool write_by_kernel(struct call *call, const struct iovec *pieces, int c
     return true;
 }
 
+/* libc's needs no system call. */
+static uint64_t now_ns(void) {
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME_COARSE, &now) != 0)
+        return 0;
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
 static struct zio_storage_place place_of(int fd, int64_t offset, bool appends) {
     bool moves = offset == ZIO__AT_POSITION;
     return (struct zio_storage_place){.offset = appends ? ZIO_STORAGE_AT_END
                                                 : moves ? ZIO_STORAGE_AT_POSITION
                                                         : offset,
-                                      .descriptor = moves ? fd : -1};
+                                      .descriptor = moves ? fd : -1,
+                                      .now_ns = now_ns()};
 }
 
 static ssize_t log_pieces(struct call *call, struct zio_storage_place place,
@@ -158,6 +185,10 @@ static bool write_logged(struct call *call, const struct iovec *pieces, int coun
     if (*result == ZIO_ENOTSUP) {
         zio__logged_was_left(call->logged);
         return false;
+    }
+    if (*result == -EFBIG) {
+        zio__file_limit_changed();
+        return write_by_kernel(call, pieces, count, offset, flags, result);
     }
     bool syncs = (open_flags & O_DSYNC) || (flags & (FLAG_DSYNC | FLAG_SYNC));
     if (*result > 0 && syncs) {

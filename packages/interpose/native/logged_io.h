@@ -17,6 +17,8 @@ bool zio__logged_write(int fd, const struct iovec *pieces, int count, int64_t of
 /* read(2) and its relatives. */
 bool zio__logged_read(int fd, const struct iovec *pieces, int count, int64_t offset, int flags,
                       ssize_t *result);
+/* RLIMIT_FSIZE may be another one. */
+void zio__file_limit_changed(void);
 /* lseek(2). */
 bool zio__logged_seek(int fd, int64_t offset, int whence, int64_t *result);
 /* fsync(2), fdatasync(2). */

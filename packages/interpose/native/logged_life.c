@@ -74,11 +74,10 @@ static void leave_streams(void) {
 void zio__files_set_up(void) {
     if (!zio__settings.nvm || !zio__settings.nvm_files)
         return;
-    if (!zio__table_set_up()) {
+    if (!zio__table_set_up() || !zio__visits_set_up()) {
         zio__log("files are not logged: ", "out of memory");
         return;
     }
-    zio__visits_begin_anew();
     zio__patterns_set_up(zio__settings.nvm_files);
     zio__nvm_set_up();
     atomic_store(&zio__follows_files, true);

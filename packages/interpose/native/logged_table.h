@@ -25,6 +25,8 @@ int zio__table_classify(int fd);
  * bounds. Returns whether nobody is. */
 bool zio__visits_stop(void);
 void zio__visits_go_on(void);
+/* From the constructor. False: there is no memory for it. */
+bool zio__visits_set_up(void);
 /* This process is another one, with one thread. */
 void zio__visits_begin_anew(void);
 

@@ -3,15 +3,21 @@
 #include "logged_files.h"
 #include "logged_table.h"
 
+#include <sys/mman.h>
 #include <time.h>
+#include <zio/arena.h>
 #include <zio/signals.h>
 #include <zio/syscall.h>
 
+#include "instance.h"
+
 _Atomic bool zio__follows_files;
 
-static int home; /* the process whose memory this is */
+static int home;                       /* the process whose memory this is */
+static volatile unsigned char *sentinel; /* 0 in a copy of it whose making nobody saw, */
+static bool wiped;                       /* if the kernel does that; else always */
 
-enum { SHARDS = 16, STOP_STEPS = 1000, STEP_NS = 200 * 1000 };
+enum { SENTINEL_BYTES = 4096, SHARDS = 16, STOP_STEPS = 1000, STEP_NS = 200 * 1000 };
 
 static struct {
     _Alignas(64) _Atomic int visitors;
@@ -28,8 +34,9 @@ static void pause_briefly(void) {
     zio_syscall(SYS_nanosleep, &pause, NULL);
 }
 
+/* Without a system call where no child can be in our memory. */
 static bool is_at_home(void) {
-    return (int)zio_syscall(SYS_getpid) == home;
+    return (*sentinel == 1 && zio__is_at_home()) || (int)zio_syscall(SYS_getpid) == home;
 }
 
 bool zio__visit_begin(struct zio__visit *visit) {
@@ -75,8 +82,18 @@ void zio__visits_go_on(void) {
     atomic_store(&closing, false);
 }
 
+bool zio__visits_set_up(void) {
+    sentinel = zio_pages_alloc(SENTINEL_BYTES);
+    if (!sentinel)
+        return false;
+    wiped = zio_syscall(SYS_madvise, sentinel, SENTINEL_BYTES, MADV_WIPEONFORK) == 0;
+    zio__visits_begin_anew();
+    return true;
+}
+
 void zio__visits_begin_anew(void) {
     home = (int)zio_syscall(SYS_getpid);
+    *sentinel = wiped;
     atomic_store(&closing, false);
     for (int i = 0; i < SHARDS; i++)
         atomic_store(&shards[i].visitors, 0);

@@ -58,8 +58,12 @@ static bool is_wanted(void) {
     return atomic_load_explicit(&wanted, memory_order_acquire);
 }
 
+static bool takes_input(void) {
+    return zio__nvm_storage()->pool_capabilities(zio__nvm_pool()) & ZIO_STORAGE_TAKES_INPUT;
+}
+
 void zio__nvm_origins_start(void) {
-    if (is_wanted())
+    if (is_wanted() || !takes_input())
         return;
     zio_lock_exclusive(&logging);
     if (!is_wanted())

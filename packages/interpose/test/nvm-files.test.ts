@@ -90,6 +90,7 @@ test.each(["nvm_files appends", "nvm_uses names", "nvm_files random 5"])(
 test("a pool on a disk", { timeout: 100_000 }, async () => {
   const { stats } = await loggedBothWays({ victim: "nvm_files", args: ["appends"], poolDirectory: tmpdir() });
   expect(stats.totals.loggedBytes).toBeGreaterThan(24 * message);
+  expect(stats.totals.loggedByReferenceBytes).toBe(0);
 });
 
 test("a pool that is smaller than what is written", { timeout: 100_000 }, async () => {

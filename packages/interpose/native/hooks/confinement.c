@@ -8,6 +8,7 @@
 
 #include "../instance.h"
 #include "../logged_files.h"
+#include "../logged_io.h"
 #include "hook_table.h"
 #include "process.h"
 #include "readable.h"
@@ -19,6 +20,7 @@ enum { PROCESSES_LEAST = 2 };
 static int after_limit(int result) {
     struct rlimit64 limit;
     int saved = errno;
+    zio__file_limit_changed();
     if (result == 0 && zio__is_tracking() &&
         zio_syscall(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) == 0 &&
         limit.rlim_cur != RLIM64_INFINITY)

@@ -15,6 +15,7 @@
 
 #include "../instance.h"
 #include "../logged_files.h"
+#include "../logged_io.h"
 #include "../presence.h"
 #include "hook_table.h"
 #include "own_memory.h"
@@ -99,6 +100,12 @@ ZIO_EXPORT long syscall(long number, ...) {
     case SYS_pwrite64:
         zio__reveal(a[3], (size_t)a[2]);
         break;
+    case SYS_setrlimit:
+    case SYS_prlimit64: {
+        long result = ZIO_REAL(syscall)(number, a[0], a[1], a[2], a[3]);
+        zio__file_limit_changed();
+        return result;
+    }
     case SYS_mprotect:
         return mprotect((void *)a[0], (size_t)a[1], (int)a[2]);
     case SYS_pkey_mprotect:
