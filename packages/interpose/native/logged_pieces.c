@@ -7,6 +7,7 @@
 #include "instance.h"
 #include "logged_reach.h"
 #include "nvm_origins.h"
+#include "policy.h"
 #include "presence.h"
 
 enum { LEAST_BYTES = 4096 };
@@ -135,6 +136,7 @@ void zio__pieces_give_back(struct zio__pieces *taken, ssize_t logged, uint64_t s
         if (taken->pieces[i].token == 0)
             continue;
         referenced += length;
+        zio__policy_logged(atomic_load(&taken->origins[i]->site), length);
         zio__origin_was_logged(taken->origins[i], sequence);
     }
     if (zio__tracker.counters && logged > 0) {

@@ -4,6 +4,10 @@
  * site in debt is left alone for a number of calls that grows each time, then tried again: so
  * inputs that nobody copies, and those that everybody touches, run plain but for rare probes.
  *
+ * A write to a logged file by reference is credit as well: the log would copy the bytes into blocks of
+ * the pool. What plain saves or loses by its page cache is none of it: the digest copies in both
+ * cases.
+ *
  * A site whose input nobody has copied yet gets little time to be proved useful, because it can be
  * called back: views that it has brought outlast its probe, and a copy of one is the proof.
  *
@@ -122,14 +126,10 @@ static void touched(void *context, uint16_t tag, uint64_t start, uint64_t bytes)
     debit(tag, costs->fault + (int64_t)(costs->page * bytes / PAGE));
 }
 
-static void elided(void *context, uint16_t tag, uint64_t bytes) {
-    (void)context;
+static void credit(uint16_t tag, int64_t nanoseconds) {
     struct site *site = &sites[tag % SITES];
-    if (bytes > 0)
-        atomic_store_explicit(&site->copied, true, memory_order_relaxed);
-    int64_t credit = zio__copies_cost(&site->copies, bytes) - zio__settings.costs.elide;
     int64_t account =
-        atomic_fetch_add_explicit(&site->account, credit, memory_order_relaxed) + credit;
+        atomic_fetch_add_explicit(&site->account, nanoseconds, memory_order_relaxed) + nanoseconds;
     if (account <= CREDIT_LIMIT)
         return;
     atomic_store_explicit(&site->account, CREDIT_LIMIT, memory_order_relaxed);
@@ -141,6 +141,19 @@ static void elided(void *context, uint16_t tag, uint64_t bytes) {
 static uint64_t receivers_of(const struct site *site) {
     int32_t receivers = atomic_load_explicit(&site->receivers, memory_order_relaxed);
     return receivers > 1 ? (uint64_t)receivers : 1;
+}
+
+static void elided(void *context, uint16_t tag, uint64_t bytes) {
+    (void)context;
+    if (bytes > 0)
+        atomic_store_explicit(&sites[tag % SITES].copied, true, memory_order_relaxed);
+    credit(tag, zio__copies_cost(&sites[tag % SITES].copies, bytes) - zio__settings.costs.elide);
+}
+
+/* The views had to be made for it; that was charged with their copies. */
+void zio__policy_logged(uint16_t tag, size_t bytes) {
+    if (zio__settings.policy == ZIO_POLICY_LEARN && tag != 0)
+        credit(tag, zio__copies_cost(&sites[tag % SITES].copies, bytes));
 }
 
 /* Memory that is there was made and filled by somebody, page by page. Taken away for views it stays

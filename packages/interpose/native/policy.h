@@ -28,6 +28,8 @@ void zio__policy_after_fork(void);
  * went to the bytes of the last. */
 void zio__policy_received(uint16_t site, size_t copied);
 void zio__policy_overwrote(uint16_t site);
+/* Bytes of its input that went to a pool's log by reference. */
+void zio__policy_logged(uint16_t site, size_t bytes);
 
 /* Around the moving of bytes that a copy of views comes down to: some are timed. */
 struct zio__timed_copy {

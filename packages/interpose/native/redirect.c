@@ -112,6 +112,7 @@ static size_t publish_slice(struct redirection *plan, int index, int fd, size_t 
     struct zio__slice *slice = &plan->slices[index];
     size_t delivered = 0;
     atomic_store_explicit(&slice->origin->filled, slice->offset + got, memory_order_release);
+    atomic_store_explicit(&slice->origin->site, site, memory_order_relaxed);
     if (got > 0 && !broken) {
         uintptr_t start = (uintptr_t)plan->target[index];
         struct zio__viewed piece = {start,

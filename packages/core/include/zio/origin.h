@@ -38,6 +38,7 @@ struct zio_origin {
   bool in_log;          /* the two that follow are in use; whoever keeps a list of them has a lock */
   uint64_t logged_until;
   struct zio_origin *next_logged;
+  _Atomic uint16_t site; /* the owner's: whose input it received last */
 };
 
 /* Where origins get their memory; the default is zio_pages_alloc. `allocate` gives whole zeroed or
