@@ -3,7 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { benchProgramPath, costsFor, environment } from "@zio/interpose";
+import { benchProgramPath, costsFor, environment, preloadablePath } from "@zio/interpose";
 import { BenchError } from "./bench-error.js";
 
 export const policies = ["always", "learn", "off", "paper"] as const;
@@ -17,6 +17,8 @@ export interface Contender {
   environment: Readonly<Record<string, string>>;
   /** Whether it keeps counters, in the directory that ZIO_STATS names. */
   counts: boolean;
+  /** Does not do the work, but shows what is best possible: its data cannot be verified. */
+  isBound?: boolean;
 }
 
 export const plain: Contender = { name: "plain", environment: {}, counts: false };
@@ -28,6 +30,17 @@ export function zioContender(policy: Policy, name = "zio"): Contender {
 /** Plain, zIO, and where wished zIO under the published rule. */
 export function usualContenders({ policy, withPaper }: { policy: Policy; withPaper: boolean }): Contender[] {
   return [plain, zioContender(policy), ...(withPaper ? [zioContender("paper", "paper")] : [])];
+}
+
+/** What no log of writes can beat: writes to files of that suffix are free, or copied once by a thread meanwhile. */
+export function boundContenders(suffix: string): Contender[] {
+  const library = preloadablePath(programPath("libzio-bounds.so"));
+  return (["free", "copied"] as const).map((name) => ({
+    name,
+    environment: { LD_PRELOAD: library, ZIO_BOUND: name, ZIO_BOUND_FILES: suffix },
+    counts: false,
+    isBound: true,
+  }));
 }
 
 /** A private directory; in memory where possible, because a counters page on a disk faults when it is written back. */

@@ -35,7 +35,12 @@ export function demoProgramPath(name: "zio-echo-server" | "zio-echo-client"): st
 }
 
 /** The programs that benchmarks run beside those of the demo. */
-export type BenchProgram = "zio-load-client" | "zio-file-server" | "zio-spawn-timer" | "zio-primitives";
+export type BenchProgram =
+  | "zio-load-client"
+  | "zio-file-server"
+  | "zio-spawn-timer"
+  | "zio-primitives"
+  | "libzio-bounds.so";
 
 /** One of the programs that benchmarks run, those of the demo among them, or undefined where it was not built. */
 export function benchProgramPath(name: BenchProgram | Parameters<typeof demoProgramPath>[0]): string | undefined {
