@@ -3,5 +3,6 @@ import { packageOptions } from "../../tsup.base.js";
 
 export default defineConfig([
   packageOptions(["src/index.ts"]),
-  packageOptions(["src/fuzz.ts"], { format: ["esm"], dts: false }),
+  // Pools are used where their package is installed.
+  packageOptions(["src/fuzz.ts"], { format: ["esm"], dts: false, external: ["@zio/nvm"] }),
 ]);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <zio/signals.h>
 #include <zio/syscall.h>
 
 #include "exec_target.h"
@@ -143,31 +144,38 @@ bool zio__ready(void) {
 
 static bool tracks;     /* the tracker was initialised */
 static bool files_fork; /* of the fork under way: files are followed */
+static uint64_t fork_signals; /* and the mask: tracker and files each keep signals out, and the
+                               * child puts them right in another order than that of taking */
 
 /* `zio__confined` changes only while `lifecycle` is free, which prepare holds until the fork is
  * done: the three see the same. */
 void zio__before_fork(void) {
     if (atomic_load(&zio__confined))
         return;
+    uint64_t signals = zio_signals_block();
     if (tracks)
         zio_tracker_fork_prepare(&zio__tracker);
     files_fork = zio__follows();
     if (files_fork)
         zio__files_before_fork();
+    fork_signals = signals;
 }
 
 static void after_fork_in_parent(void) {
     if (atomic_load(&zio__confined))
         return;
+    uint64_t signals = fork_signals;
     if (files_fork)
         zio__files_after_fork(false);
     if (tracks)
         zio_tracker_fork_parent(&zio__tracker);
+    zio_signals_restore(signals);
 }
 
 static void become_child(bool shares_descriptors) {
     if (atomic_load(&zio__confined))
         return;
+    uint64_t signals = fork_signals;
     if (tracks)
         zio_tracker_fork_child(&zio__tracker, shares_descriptors);
     if (files_fork)
@@ -176,6 +184,7 @@ static void become_child(bool shares_descriptors) {
     zio__presence_after_fork();
     zio__policy_after_fork();
     zio__stats_open();
+    zio_signals_restore(signals);
 }
 
 static void after_fork_in_child(void) {

@@ -112,6 +112,12 @@ void zio__stats_close(void);
 void zio__stats_state(const char *state);
 /* Gauges are written when they have changed. */
 void zio__stats_gauges(void);
+/* What the pool of logged files holds, while it is open. Within a visit. */
+void zio__stats_pool(void);
+/* The same, now and then: after each call that logged something. */
+void zio__stats_logged(void);
+/* The last process has closed it: nothing is left in the log. */
+void zio__stats_pool_applied(void);
 
 /* log.c: one line to ZIO_LOG, if set. Async-signal-safe, no malloc. */
 void zio__log(const char *text, const char *detail);

@@ -69,16 +69,12 @@ void zio__descriptor_settle(int fd) {
     errno = saved;
 }
 
-static void settle_one(struct zio__logged *logged, int fd) {
-    (void)fd;
-    zio__nvm_storage()->settle(atomic_load(&logged->file));
-}
-
 void zio__files_settle(void) {
     struct zio__visit visit;
     int saved = errno;
     if (zio__follows() && zio__visit_begin(&visit)) {
-        zio__logged_each(settle_one);
+        if (zio__nvm_pool())
+            zio__nvm_storage()->settle_all(zio__nvm_pool());
         zio__visit_end(&visit);
     }
     errno = saved;

@@ -174,6 +174,9 @@ int zio__table_classify(int fd) {
     atomic_store(&logged->file, file);
     atomic_store(&logged->uses, 1);
     replace(fd, (uintptr_t)logged);
+    /* It may be open here by another name, which no pattern matched. */
+    if (status.st_nlink > 1)
+        zio__descriptors_look_again(status.st_dev, status.st_ino);
     return 0;
 }
 

@@ -71,7 +71,8 @@ void zio__descriptor_arrived(int fd);
 void zio__descriptors_forget(unsigned first, unsigned last);
 /* Used in a way that cannot be followed: left to the kernel. */
 void zio__descriptor_leave(int fd, bool for_good);
-/* Every file that is open here gets what is logged, for a program that does not follow files. */
+/* Every file gets what is logged, also those that are not open here: for a program that does not
+ * follow files. */
 void zio__files_settle(void);
 /* Its file gets what is logged for it, for a reader that is the kernel. */
 void zio__descriptor_settle(int fd);

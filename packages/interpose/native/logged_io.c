@@ -169,6 +169,7 @@ static ssize_t log_pieces(struct call *call, struct zio_storage_place place,
     ssize_t result =
         call->storage->log(call->file, place, taken.pieces, (size_t)taken.count, &sequence);
     zio__pieces_give_back(&taken, result, sequence);
+    zio__stats_logged();
     return result;
 }
 

@@ -32,19 +32,26 @@ void zio__files_after_fork(bool child) {
     zio_signals_restore(signals);
 }
 
-/* What memory of the program shows of the pool becomes memory of its own. Where a thread is still
- * about to receive into the pool, the process ends as if it were killed: recovery applies the rest. */
+/* What memory of the program shows of the pool becomes memory of its own. Where another thread is
+ * still about to receive into the pool it cannot be closed: the files get what is logged so far, and
+ * the process ends as if it were killed then. */
 static void end_pool(void) {
     if (!zio__nvm_pool())
         return;
     zio__nvm_origins_stop();
-    zio__thread_stop_filling();
+    zio__thread_gives_up();
     if (zio__nvm_origins_in_use() > 0)
         zio__end_views();
-    if (zio__nvm_origins_in_use() > 0)
+    if (zio__nvm_origins_in_use() > 0) {
+        zio__files_settle();
+        zio__stats_pool();
         return;
+    }
+    zio__table_clear();
     zio__nvm_origins_end();
-    zio__nvm_close();
+    zio__stats_pool();
+    if (zio__nvm_close())
+        zio__stats_pool_applied();
 }
 
 /* Threads that are in a call of the provider for long (a sync) are waited for, within bounds: what
@@ -55,10 +62,8 @@ void zio__files_end(bool leaves) {
         return;
     if (leaves)
         zio__logged_leave_all();
-    if (zio__visits_stop() && !leaves) {
-        zio__table_clear();
+    if (zio__visits_stop() && !leaves)
         end_pool();
-    }
     if (leaves)
         atomic_store(&zio__follows_files, false);
     zio__visits_go_on();

@@ -15,9 +15,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-enum { PAGE = 4096, SINGLE_PAGES = 2 };
+enum { PAGE = 4096, SINGLE_PAGES = 2, ATTEMPTS = 4 };
 
-/* Adds nothing to the word at `address` and wakes nobody: EFAULT where it cannot be written. */
+/* Adds nothing to the word at `address` and wakes nobody: EFAULT where it cannot be written, and
+ * where it lies in a page that is still to be filled, because this call does not wait for that. */
 static bool is_writable_word(uintptr_t address) {
     static uint32_t nobody;
     uint32_t add_zero = FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0);
@@ -25,9 +26,18 @@ static bool is_writable_word(uintptr_t address) {
            -EFAULT;
 }
 
-/* At NULL the kernel would read nothing and find nothing wrong. */
+/* At NULL the kernel would read nothing and find nothing wrong. Looking fills the page; another
+ * thread may empty it again before it is asked for once more. */
 static bool can_touch(uintptr_t page, enum zio__access access) {
-    return access == ZIO__READS ? zio__is_readable_word(page ? page : 8) : is_writable_word(page);
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (access == ZIO__WRITES && is_writable_word(page))
+            return true;
+        if (!zio__is_readable_word(page ? page : 8))
+            return false;
+        if (access == ZIO__READS)
+            return true;
+    }
+    return false;
 }
 
 /* The bytes of one range. */

@@ -8,12 +8,15 @@
 #include "instance.h"
 #include "nvm_pool.h"
 
+#define ONE_HOLD (UINT64_C(1) << 32) /* of an origin's references, and no view */
+
 static struct zio_origin_pool origins;
 static _Atomic bool wanted;
 static _Atomic bool is_full; /* an origin was refused, and none has come free since */
 
 static struct zio_lock logging; /* the list */
 static struct zio_origin *first, *last;
+static _Atomic size_t held_bytes; /* of those in it */
 
 static void *allocate(void *context, size_t bytes, uint64_t *token) {
     const struct zio_storage *storage = zio__nvm_storage();
@@ -78,6 +81,7 @@ static void let_go(uint64_t retired) {
         if (!first)
             last = NULL;
         origin->in_log = false;
+        atomic_fetch_sub(&held_bytes, origin->capacity);
         atomic_store_explicit(&is_full, false, memory_order_relaxed);
         zio_origin_release(origin);
     }
@@ -126,6 +130,7 @@ uint64_t zio__origin_token(const struct zio_origin *origin) {
 
 static void append(struct zio_origin *origin) {
     origin->next_logged = NULL;
+    atomic_fetch_add(&held_bytes, origin->capacity);
     if (last)
         last->next_logged = origin;
     else
@@ -149,18 +154,28 @@ void zio__origin_was_logged(struct zio_origin *origin, uint64_t sequence) {
     zio_unlock_exclusive(&logging);
 }
 
+size_t zio__nvm_origins_held_bytes(void) {
+    return atomic_load(&held_bytes);
+}
+
 size_t zio__nvm_origins_in_use(void) {
-    return atomic_load(&origins.live_count);
+    size_t held = 0;
+    zio_lock_exclusive(&logging);
+    for (const struct zio_origin *origin = first; origin; origin = origin->next_logged)
+        held += atomic_load(&origin->references) == ONE_HOLD;
+    size_t live = atomic_load(&origins.live_count);
+    zio_unlock_exclusive(&logging);
+    return live > held ? live - held : 0;
 }
 
 void zio__nvm_origins_stop(void) {
     atomic_store(&wanted, false);
-    zio_lock_exclusive(&logging);
-    let_go(UINT64_MAX);
-    zio_unlock_exclusive(&logging);
 }
 
 void zio__nvm_origins_end(void) {
+    zio_lock_exclusive(&logging);
+    let_go(UINT64_MAX);
+    zio_unlock_exclusive(&logging);
     zio__tracker.other_pool = NULL;
     if (is_set_up())
         zio_origin_pool_after_fork(&origins);
@@ -180,6 +195,7 @@ void zio__nvm_origins_after_fork(bool child) {
         zio_origin_pool_after_fork(&origins);
     struct zio_origin *origin = first;
     first = last = NULL;
+    atomic_store(&held_bytes, 0);
     while (origin) {
         struct zio_origin *next = origin->next_logged;
         zio_origin_release(origin);

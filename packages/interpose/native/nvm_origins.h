@@ -26,12 +26,15 @@ uint64_t zio__origin_token(const struct zio_origin *origin);
 /* Bytes of it were logged. Signals are blocked. */
 void zio__origin_was_logged(struct zio_origin *origin, uint64_t sequence);
 
-/* How many are in use: views show them, threads fill them, or the log needs them. */
+/* The memory of those that are held for the log. */
+size_t zio__nvm_origins_held_bytes(void);
+/* How many are in use by more than the log: views show them, threads fill them. Signals are
+ * blocked. */
 size_t zio__nvm_origins_in_use(void);
-/* No further one is handed out, and none is kept for the log: the pool is about to be closed.
- * Signals are blocked. */
+/* No further one is handed out: the pool is about to be closed. */
 void zio__nvm_origins_stop(void);
-/* None is in use: what is free is forgotten, and goes with the pool. */
+/* None is in use: those that the log needs and what is free are forgotten, and go with the pool.
+ * Signals are blocked. */
 void zio__nvm_origins_end(void);
 
 void zio__nvm_origins_before_fork(void);

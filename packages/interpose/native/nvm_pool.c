@@ -105,10 +105,9 @@ int zio__nvm_open(void) {
     return result;
 }
 
-void zio__nvm_close(void) {
+bool zio__nvm_close(void) {
     struct zio_storage_pool *open = atomic_exchange(&pool, NULL);
-    if (open)
-        provider->close(open);
+    return open && provider->close(open) == 1;
 }
 
 void zio__nvm_before_fork(void) {

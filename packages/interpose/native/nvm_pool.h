@@ -18,8 +18,9 @@ struct zio_storage_pool *zio__nvm_pool(void);
 /* Opens the pool where it is not open yet. 0, or -errno as open(2) of a file gives it then: EBUSY
  * where the pool is another tree's, EIO for all else; said once in ZIO_LOG. Signals are blocked. */
 int zio__nvm_open(void);
-/* Ends it in this process; a later zio__nvm_open begins anew. No call is under way. */
-void zio__nvm_close(void);
+/* Ends it in this process; a later zio__nvm_open begins anew. No call is under way. True: this was
+ * the last process of the tree, and everything is applied. */
+bool zio__nvm_close(void);
 
 void zio__nvm_before_fork(void);
 void zio__nvm_after_fork(bool child);

@@ -10,8 +10,10 @@
 #include <zio/syscall.h>
 
 #include "bytes.h"
+#include "nvm_origins.h"
+#include "nvm_pool.h"
 
-enum { HEADER_BYTES = 256, ATTEMPTS = 64, NAME_BYTES = 96 };
+enum { HEADER_BYTES = 256, ATTEMPTS = 64, NAME_BYTES = 96, CALLS_BETWEEN = 64 };
 #define PAGE_BYTES (HEADER_BYTES + ZIO_COUNTER_COUNT * sizeof(struct zio_stats_counter))
 
 static struct zio_stats_counter fallback[ZIO_COUNTER_COUNT];
@@ -176,18 +178,51 @@ static size_t in_both(const _Atomic size_t *one, const _Atomic size_t *other) {
     return atomic_load(one) + (other ? atomic_load(other) : 0);
 }
 
-void zio__stats_gauges(void) {
-    struct zio_stats_counter *counters = zio__tracker.counters;
-    const struct zio_origin_pool *other = zio__tracker.other_pool;
+static void set_gauge(enum zio_counter gauge, uint64_t value) {
+    atomic_store_explicit(&zio__tracker.counters[gauge].value, value, memory_order_relaxed);
+}
+
+void zio__stats_pool(void) {
+    const struct zio_storage *storage = zio__nvm_storage();
+    struct zio_storage_usage usage;
+    if (!zio__tracker.counters || is_parents || !storage)
+        return;
+    storage->usage(zio__nvm_pool(), &usage);
+    set_gauge(ZIO_COUNT_logged_held_bytes, zio__nvm_origins_held_bytes());
+    set_gauge(ZIO_COUNT_pool_bytes, usage.bytes);
+    set_gauge(ZIO_COUNT_pool_used_bytes, usage.used_bytes);
+    set_gauge(ZIO_COUNT_pool_logged_bytes, usage.logged_bytes);
+    set_gauge(ZIO_COUNT_pool_digested_bytes, usage.digested_bytes);
+    set_gauge(ZIO_COUNT_pool_undigested_bytes, usage.logged_bytes > usage.digested_bytes
+                                                   ? usage.logged_bytes - usage.digested_bytes
+                                                   : 0);
+    set_gauge(ZIO_COUNT_pool_waits, usage.waits);
+}
+
+/* Asking takes longer than to log a little. */
+void zio__stats_logged(void) {
+    static _Atomic uint32_t calls;
+    if (atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) % CALLS_BETWEEN == 0)
+        zio__stats_pool();
+}
+
+void zio__stats_pool_applied(void) {
+    const struct zio_stats_counter *counters = zio__tracker.counters;
     if (!counters || is_parents)
         return;
-    atomic_store_explicit(&counters[ZIO_COUNT_views].value, atomic_load(&zio__tracker.map.count),
-                          memory_order_relaxed);
-    atomic_store_explicit(&counters[ZIO_COUNT_origins].value,
-                          in_both(&zio__tracker.pool.live_count, other ? &other->live_count : NULL),
-                          memory_order_relaxed);
-    atomic_store_explicit(&counters[ZIO_COUNT_origin_bytes].value,
-                          in_both(&zio__tracker.pool.capacity_bytes,
-                                  other ? &other->capacity_bytes : NULL),
-                          memory_order_relaxed);
+    set_gauge(ZIO_COUNT_pool_digested_bytes,
+              atomic_load(&counters[ZIO_COUNT_pool_logged_bytes].value));
+    set_gauge(ZIO_COUNT_pool_undigested_bytes, 0);
+    set_gauge(ZIO_COUNT_pool_used_bytes, 0);
+}
+
+void zio__stats_gauges(void) {
+    const struct zio_origin_pool *other = zio__tracker.other_pool;
+    if (!zio__tracker.counters || is_parents)
+        return;
+    set_gauge(ZIO_COUNT_views, atomic_load(&zio__tracker.map.count));
+    set_gauge(ZIO_COUNT_origins,
+              in_both(&zio__tracker.pool.live_count, other ? &other->live_count : NULL));
+    set_gauge(ZIO_COUNT_origin_bytes,
+              in_both(&zio__tracker.pool.capacity_bytes, other ? &other->capacity_bytes : NULL));
 }

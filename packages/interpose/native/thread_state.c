@@ -47,13 +47,17 @@ static void give_up(struct in_use *slot) {
     zio_origin_release(origin);
 }
 
+static void give_up_all(struct thread_state *ending) {
+    for (int i = 0; i < SLOTS; i++)
+        if (ending->in_use[i].origin)
+            give_up(&ending->in_use[i]);
+}
+
 static void thread_ends(void *value) {
     struct thread_state *ending = value;
     if (atomic_load(&zio__confined))
         return;
-    for (int i = 0; i < SLOTS; i++)
-        if (ending->in_use[i].origin)
-            give_up(&ending->in_use[i]);
+    give_up_all(ending);
     zio__ledger_thread_ends();
     zio__policy_receives(0);
     struct zio_origin *filling = atomic_exchange(&ending->filling, NULL);
@@ -162,6 +166,11 @@ void zio__thread_stop_filling(void) {
     struct zio_origin *filling = atomic_exchange(&state.filling, NULL);
     if (filling)
         stop_filling(filling);
+}
+
+void zio__thread_gives_up(void) {
+    give_up_all(&state);
+    zio__thread_stop_filling();
 }
 
 void zio__slice_give_back(struct zio__slice *slice) {

@@ -27,6 +27,9 @@ void zio__slice_give_back(struct zio__slice *slice);
 /* The calling thread begins another origin with its next input. */
 void zio__thread_stop_filling(void);
 
+/* The process ends in the calling thread: no call of it that has not returned ever will. */
+void zio__thread_gives_up(void);
+
 /* Notes an origin that the calling function holds and overwrites, so that a call that never comes
  * back gives it up. Returns the slot for zio__unnote_overwriting, or -1: no room. */
 int zio__note_overwriting(struct zio_origin *origin);

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { providerPath } from "@zio/nvm";
 import { compileC, runProgram } from "@zio/test-support";
 import { expect, onTestFinished, test } from "vitest";
 import { type CampaignOptions, runCampaign } from "../src/fuzz/campaign.js";
@@ -52,6 +53,21 @@ test(`${operations} operations of random programs come out as plain`, { timeout:
   expect(summary.counters.faults).toBeGreaterThan(operations / 20);
 });
 
+test(`${operations / 4} operations on files that are logged come out as plain`, {
+  timeout: 900_000,
+}, async (context) => {
+  const refusal = await userfaultfdRefusal();
+  if (refusal) context.skip(refusal);
+  const modes = ["logged", "logged-learn", "logged-small", "logged-checked", "logged-copied"] as const;
+  const settings = { operations: operations / 4, provider: providerPath(), modes };
+  const summary = await runCampaign(await campaign(settings));
+  const found = summary.findings.map(({ file, ...finding }) => ({ ...finding, text: readFileSync(file, "utf8") }));
+  expect(found).toEqual([]);
+  expect(summary.preloadedRuns).toBe(2 * summary.programs);
+  expect(summary.counters.loggedBytes).toBeGreaterThan(500 * operations);
+  expect(summary.counters.loggedByReferenceBytes).toBeGreaterThan(10 * operations);
+});
+
 test("a library that copies wrongly is found out, by a program of a few operations", { timeout: 200_000 }, async () => {
   const source = fileURLToPath(new URL("fuzz/wrong_copy.c", import.meta.url));
   const flags = ["-O1", "-fno-builtin", "-fno-tree-loop-distribute-patterns", "-shared", "-fPIC"];
@@ -69,6 +85,7 @@ test("a library that copies wrongly is found out, by a program of a few operatio
 test("a seed always makes the same program, another seed another one", () => {
   expect(generateProgram(7, 300)).toEqual(generateProgram(7, 300));
   expect(generateProgram(7, 300)).not.toEqual(generateProgram(8, 300));
+  expect(generateProgram(7, 300, true)).toEqual(generateProgram(7, 300, true));
 });
 
 test("a program is the same after it was written and read", () => {
@@ -115,6 +132,15 @@ test("zio-fuzz repeats the program in a file", async (context) => {
   const { status, stderr } = await runProgram(command, ["--replay", file, "--modes", "always,no-move"]);
   expect(status).toBe(0);
   expect(stderr).toMatch(/^zio-fuzz: always: the same; .*\nzio-fuzz: no-move: the same; .*\n$/);
+});
+
+test("zio-fuzz logs files in a pool", async (context) => {
+  const refusal = await userfaultfdRefusal();
+  if (refusal) context.skip(refusal);
+  const args = ["--nvm", "--operations", "800", "--seed", "20", "--output", scratchDirectory()];
+  const { status, stderr } = await runProgram(command, args);
+  expect(stderr).toMatch(/ logged, [1-9][\d,]* by reference; 0 differences\n$/);
+  expect(status).toBe(0);
 });
 
 test("zio-fuzz refuses what it does not know", async () => {

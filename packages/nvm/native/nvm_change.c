@@ -45,6 +45,16 @@ int zio_nvm_settle(struct zio_nvm_file *file) {
     return is_settled(file) ? 0 : zio_nvm_digest(file->pool, NULL);
 }
 
+int zio_nvm_settle_all(struct zio_nvm_pool *pool) {
+    int usable = nvm__usable(pool);
+    if (usable < 0)
+        return usable;
+    const struct nvm_shared *shared = pool->shared;
+    return atomic_load(&shared->appended) < atomic_load(&shared->retired)
+               ? 0
+               : zio_nvm_digest(pool, NULL);
+}
+
 /* With 0 the file is settled, and its lock held with signals blocked. */
 static int lock_settled(struct zio_nvm_file *file, uint64_t *mask) {
     for (int attempt = 0;; attempt++) {

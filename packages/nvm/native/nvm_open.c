@@ -274,8 +274,14 @@ static int close_last(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem
 }
 
 int zio_nvm_close(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
+    bool last;
+    return zio_nvm_close_telling(pool, &last, problem);
+}
+
+int zio_nvm_close_telling(struct zio_nvm_pool *pool, bool *last, struct zio_nvm_problem *problem) {
     int32_t pid;
     int result = 0;
+    *last = false;
     nvm__problem(problem, ZIO_NVM_NONE, 0, 0, NULL);
     if (!pool->read_only && nvm__usable(pool) != ZIO_ENOTSUP) {
         nvm__stop_worker(pool);
@@ -283,7 +289,8 @@ int zio_nvm_close(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
             pool->files[slot].users = 0;
         nvm__clear_self(pool);
         result = nvm__close_gate(pool, problem);
-        if (result == 0 && !nvm__has_members(pool, &pid))
+        *last = result == 0 && !nvm__has_members(pool, &pid);
+        if (*last)
             result = close_last(pool, problem);
     }
     dispose(pool);

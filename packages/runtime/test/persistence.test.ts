@@ -164,17 +164,74 @@ test("patterns survive being joined, and those with a slash become whole paths",
   expect(absolutePattern("data/*.db", "/srv/a[1]")).toBe("/srv/a[[]1]/data/*.db");
 });
 
-test("of a pool's gauges the highest counts, of its counters the sum", () => {
+test("of a pool's gauges those of whoever asked last count, of other counters the sum", () => {
   const pages = join(directory, "pages");
   mkdirSync(pages);
-  for (const pid of [11, 12])
-    writeFileSync(
-      join(pages, String(pid)),
-      countersPage({ pid, counters: { loggedBytes: pid, poolUsedBytes: pid } }, ["poolUsedBytes"]),
-    );
+  const gauges = ["poolLoggedBytes", "poolDigestedBytes", "poolUsedBytes", "loggedHeldBytes"];
+  const write = (pid: number, digested: number, used: number) => {
+    const counters = { loggedBytes: pid, loggedHeldBytes: 5, poolLoggedBytes: 100 };
+    const pool = { poolDigestedBytes: digested, poolUsedBytes: used };
+    writeFileSync(join(pages, String(pid)), countersPage({ pid, counters: { ...counters, ...pool } }, gauges));
+  };
+  write(11, 0, 100);
+  write(12, 80, 20);
+  write(13, 0, 99);
   const { nvm, processes } = readRunRecord(pages);
-  expect(nvm).toEqual({ loggedBytes: 23, poolUsedBytes: 12 });
-  expect(processes.map((process) => process.nvm.loggedBytes)).toEqual([11, 12]);
+  const pool = { poolLoggedBytes: 100, poolDigestedBytes: 80, poolUsedBytes: 20 };
+  expect(nvm).toEqual({ loggedBytes: 36, loggedHeldBytes: 15, ...pool });
+  expect(processes.map((process) => process.nvm.loggedBytes)).toEqual([11, 12, 13]);
+});
+
+test("the record tells how full the pool was, what waited, and that everything was applied", async () => {
+  const record = join(directory, "stats.json");
+  const script = `const fs = require("fs"), fd = fs.openSync("a.log", "w");
+    for (const megabytes of [1, 40]) fs.writeSync(fd, Buffer.alloc(megabytes << 20, 7));`;
+  const words = [
+    "--stats",
+    record,
+    "--nvm",
+    pool,
+    ...sized,
+    "--nvm-file",
+    "*.log",
+    "--",
+    process.execPath,
+    "-e",
+    script,
+  ];
+  expect(await run(words)).toMatchObject({ status: 0 });
+  const { nvm } = JSON.parse(readFileSync(record, "utf8"));
+  const all = 41 << 20;
+  expect(nvm).toMatchObject({ loggedBytes: all, poolLoggedBytes: all, poolDigestedBytes: all });
+  expect(nvm).toMatchObject({ poolUndigestedBytes: 0, poolUsedBytes: 0, loggedHeldBytes: 0 });
+  expect(nvm.poolBytes).toBeGreaterThan(8 << 20);
+  expect(nvm.poolBytes).toBeLessThan(16 << 20);
+  expect(nvm.poolWaits).toBeGreaterThan(0);
+});
+
+test("zio stats tells of a pool while it is in use", async () => {
+  const script = `const fs = require("fs"), fd = fs.openSync(${JSON.stringify(join(directory, "a.log"))}, "w");
+    fs.writeSync(fd, Buffer.alloc(3 << 20, 7)); console.log("ready " + process.pid); setInterval(() => {}, 1000);`;
+  const words = [
+    "run",
+    "--nvm",
+    pool,
+    ...sized,
+    "--nvm-file",
+    join(directory, "*.log"),
+    "--",
+    process.execPath,
+    "-e",
+    script,
+  ];
+  const zio = join(import.meta.dirname, "../bin/zio");
+  started = new StartedProgram(zio, words);
+  const pid = Number((await started.line(/^ready/)).split(" ")[1]);
+  const { stdout } = await runZio(["stats", "--json", String(pid)]);
+  const { nvm } = JSON.parse(stdout).processes[0];
+  expect(nvm).toMatchObject({ poolLoggedBytes: 3 << 20, poolUndigestedBytes: 3 << 20, poolDigestedBytes: 0 });
+  expect(nvm.poolUsedBytes).toBeGreaterThanOrEqual(3 << 20);
+  expect((await runZio(["stats", String(pid)])).stdout).toMatch(/poolUndigestedBytes +3145728 +3(\.0)? MiB/);
 });
 
 test("file systems with dax are found in the table of mounts", () => {

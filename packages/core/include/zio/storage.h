@@ -89,6 +89,7 @@ struct zio_storage_usage {
   uint64_t logged_bytes;             /* since the pool was opened, by all processes */
   uint64_t referenced_bytes;         /* of these, by reference to extents */
   uint64_t digested_bytes;
+  uint64_t waits;                    /* writes that waited for room */
 };
 
 /* Memory of one origin: page-aligned, a whole number of pages, contents undefined. */
@@ -116,8 +117,8 @@ struct zio_storage {
    * *refusal, which may be NULL, says why. */
   int (*open)(const struct zio_storage_options *options, struct zio_storage_pool **pool,
               struct zio_storage_refusal *refusal);
-  /* Ends it in this process. The last process of the tree applies what is logged. Extents of this
-   * process that the log does not refer to are gone. */
+  /* Ends it in this process. The last process of the tree applies what is logged; it alone gets 1.
+   * Extents of this process that the log does not refer to are gone. */
   int (*close)(struct zio_storage_pool *pool);
   uint64_t (*pool_capabilities)(const struct zio_storage_pool *pool);
 
@@ -181,6 +182,9 @@ struct zio_storage {
    * Extents stay the parent's: the host sees to it that the child shows none of them. */
   void (*before_fork)(struct zio_storage_pool *pool);
   void (*after_fork)(struct zio_storage_pool *pool, int child);
+
+  /* Where LOGS_FILES is: `settle` for every file of the pool, also those that nobody has open. */
+  int (*settle_all)(struct zio_storage_pool *pool);
 };
 
 /* 0, or ZIO_EINVAL for another version or a table that is too short, ZIO_ENOTSUP where a function
@@ -197,7 +201,8 @@ static inline int zio_storage_check(const struct zio_storage *storage) {
   if ((storage->capabilities & ZIO_STORAGE_LOGS_FILES) &&
       (!storage->attach || !storage->find || !storage->detach || !storage->log || !storage->read ||
        !storage->sync || !storage->status || !storage->retired || !storage->settle ||
-       !storage->begin_change || !storage->end_change || !storage->leave || !storage->usage))
+       !storage->begin_change || !storage->end_change || !storage->leave || !storage->usage ||
+       !storage->settle_all))
     return ZIO_ENOTSUP;
   return 0;
 }

@@ -79,6 +79,7 @@ static struct zio_storage full_storage(void) {
         .end_change = PRESENT,
         .leave = PRESENT,
         .usage = PRESENT,
+        .settle_all = PRESENT,
         .before_fork = PRESENT,
         .after_fork = PRESENT,
     };

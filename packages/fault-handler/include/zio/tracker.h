@@ -46,6 +46,13 @@
     X(lock_sleep_ns, "lockSleepNs", ZIO_STATS_COUNTER)                                             \
     X(logged_bytes, "loggedBytes", ZIO_STATS_COUNTER)                                              \
     X(logged_by_reference_bytes, "loggedByReferenceBytes", ZIO_STATS_COUNTER)                      \
+    X(logged_held_bytes, "loggedHeldBytes", ZIO_STATS_GAUGE)                                       \
+    X(pool_bytes, "poolBytes", ZIO_STATS_GAUGE)                                                    \
+    X(pool_used_bytes, "poolUsedBytes", ZIO_STATS_GAUGE)                                           \
+    X(pool_logged_bytes, "poolLoggedBytes", ZIO_STATS_GAUGE)                                       \
+    X(pool_digested_bytes, "poolDigestedBytes", ZIO_STATS_GAUGE)                                   \
+    X(pool_undigested_bytes, "poolUndigestedBytes", ZIO_STATS_GAUGE)                               \
+    X(pool_waits, "poolWaits", ZIO_STATS_GAUGE)                                                    \
     X(views, "views", ZIO_STATS_GAUGE)                                                             \
     X(origins, "origins", ZIO_STATS_GAUGE)                                                         \
     X(origin_bytes, "originBytes", ZIO_STATS_GAUGE)                                                \

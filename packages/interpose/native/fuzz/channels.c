@@ -95,6 +95,9 @@ void fuzz_close_context(struct context *context) {
         }
     if (context->has_file)
         close(context->file);
+    for (int i = 0; i < HANDLES; i++)
+        if (context->handles[i])
+            close(context->handles[i] - 1);
     context->has_channels = context->has_file = false;
 }
 

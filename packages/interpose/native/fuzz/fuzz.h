@@ -27,6 +27,10 @@ enum {
     SMALL = 8192,            /* pieces of our own IO: below any threshold */
     FILE_BYTES = 512 * 1024, /* of a context's file */
     MOST_THREADS = 4,
+    HANDLES = 8,      /* descriptors of named files */
+    NAMES = 6,        /* of files; the last two match no pattern */
+    NAME_BYTES = 64,
+    NAMED_BYTES = 4 << 20, /* about the largest that a named file gets */
 };
 
 enum slot_kind {
@@ -63,11 +67,13 @@ struct channel {
     size_t capacity; /* that certainly goes in before a write would block */
 };
 
-/* One per process and one per thread of a block: its own channels, file, stream and output. */
+/* One per process and one per thread of a block: its own channels, files, stream and output. */
 struct context {
     struct channel channels[CHANNELS];
     struct channel packets; /* SEQPACKET */
     int file;
+    int handles[HANDLES];  /* descriptors and one more; 0: none */
+    char own[NAME_BYTES / 2]; /* what the names of its files begin with */
     uint64_t stream, position;
     size_t thread, threads; /* 0 of 1 outside a block */
     size_t limit;           /* the end of the block that it executes */
@@ -128,12 +134,27 @@ void fuzz_supply(struct context *context, int out, size_t n);
 /* Takes n bytes out in such pieces and goes on with the hash. */
 uint64_t fuzz_drain(int in, size_t n, uint64_t hash);
 
+/* ---- handle.c: named files, which may be logged ----------------------------------------------- */
+
+/* A descriptor, or -1, which every call refuses alike. */
+int fuzz_handle(const struct context *context, long index);
+const char *fuzz_name(const struct context *context, long index, char room[NAME_BYTES]);
+/* The call's result, or its error. Returns the result. */
+long fuzz_tell(struct context *context, long result);
+/* Keeps files from growing for ever: empties one that is large. */
+void fuzz_bound(struct context *context, int fd);
+/* For a block: no handles, and names of its own. */
+void fuzz_separate(struct context *context, const struct context *outer, size_t number);
+/* Sizes and sums of all named files of this context. */
+void fuzz_tell_files(struct context *context);
+
 /* ---- the operations, a table per file, ended by an empty entry --------------------------------
  */
 
 extern const struct verb fuzz_memory_verbs[], fuzz_mapping_verbs[], fuzz_copy_verbs[],
     fuzz_input_verbs[], fuzz_output_verbs[], fuzz_file_verbs[], fuzz_process_verbs[],
-    fuzz_thread_verbs[], fuzz_signal_verbs[];
+    fuzz_thread_verbs[], fuzz_signal_verbs[], fuzz_handle_verbs[], fuzz_content_verbs[],
+    fuzz_name_verbs[], fuzz_transfer_verbs[], fuzz_company_verbs[];
 
 /* Where the operation after the one with these arguments stands. */
 size_t fuzz_next(const long *a);
@@ -141,5 +162,17 @@ size_t fuzz_next(const long *a);
 size_t fuzz_further(const struct context *context, size_t from, long count);
 /* What this program does when it is started by `spawn`. */
 int fuzz_relay(void);
+
+/* ---- process.c, company.c: children ------------------------------------------------------------ */
+
+pid_t fuzz_make_child(long how);
+int fuzz_wait_for(pid_t child);
+enum fuzz_ending { BY_EXIT_AT_ONCE, BY_SIGNAL, BY_EXIT, BY_QUICK_EXIT, ENDINGS };
+/* A child of kind `how` executes the operations [from, to) while the parent executes up to `end`;
+ * with `shares` it uses the parent's named files, which the parent must leave alone. */
+void fuzz_divide(struct context *context, size_t from, size_t to, size_t end, long how,
+                 enum fuzz_ending ending, bool shares);
+/* What this program does when it is started by `run`. */
+int fuzz_visit(const char *what, const char *fd, const char *name);
 
 #endif

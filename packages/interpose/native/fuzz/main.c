@@ -104,7 +104,9 @@ static const struct verb *verb_named(const char *name, size_t n) {
     static const struct verb *const tables[] = {
         fuzz_memory_verbs,  fuzz_mapping_verbs, fuzz_copy_verbs,
         fuzz_input_verbs,   fuzz_output_verbs,  fuzz_file_verbs,
-        fuzz_process_verbs, fuzz_thread_verbs,  fuzz_signal_verbs};
+        fuzz_process_verbs, fuzz_thread_verbs,  fuzz_signal_verbs,
+        fuzz_handle_verbs,  fuzz_content_verbs, fuzz_name_verbs,
+        fuzz_transfer_verbs, fuzz_company_verbs};
     for (size_t t = 0; t < LENGTH_OF(tables); t++)
         for (const struct verb *verb = tables[t]; verb->name != NULL; verb++)
             if (strlen(verb->name) == n && strncmp(verb->name, name, n) == 0)
@@ -154,6 +156,8 @@ size_t fuzz_further(const struct context *context, size_t from, long count) {
 static long taken_by(const struct operation *operation) {
     if (strcmp(operation->verb->name, "fork") == 0)
         return operation->a[0] + operation->a[1];
+    if (strcmp(operation->verb->name, "child") == 0)
+        return operation->a[0];
     if (strcmp(operation->verb->name, "threads") == 0)
         return operation->a[0] * operation->a[1];
     return 0;
@@ -175,6 +179,8 @@ void fuzz_execute(struct context *context, size_t from, size_t to) {
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--relay") == 0)
         return fuzz_relay();
+    if (argc == 4)
+        return fuzz_visit(argv[1], argv[2], argv[3]);
     if (argc != 2)
         return 97;
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
@@ -189,6 +195,7 @@ int main(int argc, char **argv) {
             fuzz_say(
                 &context, "0 slot %d: %zu %016llx\n", i, fuzz_slots[i].n,
                 (unsigned long long)fuzz_hash(FUZZ_HASH_START, fuzz_slots[i].at, fuzz_slots[i].n));
+    fuzz_tell_files(&context);
     fuzz_say(&context, "0 end\n");
     fuzz_flush(&output);
     return 0;

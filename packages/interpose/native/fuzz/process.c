@@ -20,7 +20,7 @@ struct report {
     char text[CHILD_ROOM];
 };
 
-static int wait_for(pid_t child) {
+int fuzz_wait_for(pid_t child) {
     int status = -1;
     while (waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
@@ -34,7 +34,7 @@ static pid_t fork_without_handlers(void) {
     return function ? function() : fork();
 }
 
-static pid_t make_child(long how) {
+pid_t fuzz_make_child(long how) {
     switch (how % 4) {
     case 1:
         return fork_without_handlers();
@@ -45,14 +45,33 @@ static pid_t make_child(long how) {
     }
 }
 
-static _Noreturn void be_child(struct context *parent, struct report *report, size_t from,
-                               size_t to) {
+static _Noreturn void end_child(enum fuzz_ending ending) {
+    switch (ending) {
+    case BY_SIGNAL:
+        raise(SIGKILL);
+        _exit(90);
+    case BY_EXIT:
+        exit(7);
+    case BY_QUICK_EXIT:
+        quick_exit(7);
+    default:
+        _exit(7);
+    }
+}
+
+static _Noreturn void be_child(const struct context *parent, struct report *report, size_t from,
+                               size_t to, enum fuzz_ending ending, bool shares) {
     struct output output = {report->text, 0, CHILD_ROOM};
     struct context own = {.stream = parent->stream * 31 + from,
                           .thread = parent->thread,
                           .threads = parent->threads,
                           .output = &output,
                           .is_child = true};
+    if (shares) {
+        memcpy(own.handles, parent->handles, sizeof own.handles);
+        memcpy(own.own, parent->own, sizeof own.own);
+    } else
+        fuzz_separate(&own, parent, from);
     for (int i = 0; i < SLOTS; i++)
         if (fuzz_slots[i].kind == SHARED) /* the parent goes on writing to it */
             fuzz_slots[i] = (struct slot){NULL, 0, EMPTY};
@@ -64,27 +83,24 @@ static _Noreturn void be_child(struct context *parent, struct report *report, si
                      (unsigned long long)fuzz_hash(FUZZ_HASH_START, slot->at, slot->n));
     }
     report->used = output.used;
-    _exit(7);
+    end_child(ending);
 }
 
-/* fork CHILD PARENT HOW: the next CHILD operations are the child's; the PARENT ones after them are
- * the parent's before it waits for the child. */
-static void do_fork(struct context *context, const long *a) {
-    size_t here = fuzz_next(a), middle = fuzz_further(context, here, a[0]);
-    size_t end = fuzz_further(context, middle, a[1]);
+void fuzz_divide(struct context *context, size_t from, size_t to, size_t end, long how,
+                 enum fuzz_ending ending, bool shares) {
     struct report *report =
         mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (report == MAP_FAILED)
         fuzz_die("mmap");
     /* With threads only fork leaves malloc's locks usable in the child. */
-    pid_t child = make_child(context->threads > 1 ? 0 : a[2]);
+    pid_t child = fuzz_make_child(context->threads > 1 ? 0 : how);
     if (child < 0)
         fuzz_die("fork");
     if (child == 0)
-        be_child(context, report, here, middle);
+        be_child(context, report, from, to, ending, shares);
     fuzz_say(context, "\n");
-    fuzz_execute(context, middle, end);
-    fuzz_say(context, " child %x\n", (unsigned)wait_for(child));
+    fuzz_execute(context, to, end);
+    fuzz_say(context, " child %x\n", (unsigned)fuzz_wait_for(child));
     /* Line by line, because what is printed at once has little room. */
     for (size_t at = 0; at < report->used;) {
         char *line = report->text + at;
@@ -93,6 +109,14 @@ static void do_fork(struct context *context, const long *a) {
         at += n + 1;
     }
     munmap(report, sizeof *report);
+}
+
+/* fork CHILD PARENT HOW: the next CHILD operations are the child's; the PARENT ones after them are
+ * the parent's before it waits for the child. */
+static void do_fork(struct context *context, const long *a) {
+    size_t here = fuzz_next(a), middle = fuzz_further(context, here, a[0]);
+    size_t end = fuzz_further(context, middle, a[1]);
+    fuzz_divide(context, here, middle, end, a[2], BY_EXIT_AT_ONCE, false);
 }
 
 /* vfork SLOT OFFSET LENGTH: the child looks and stores in the parent's memory. */
@@ -115,7 +139,7 @@ static void do_vfork(struct context *context, const long *a) {
     if (r.n == 0)
         return;
     pid_t child = share_memory(r, &hash);
-    int status = wait_for(child);
+    int status = fuzz_wait_for(child);
     fuzz_say(context, " %x %016llx", (unsigned)status, (unsigned long long)hash);
 }
 
@@ -178,7 +202,7 @@ static void do_spawn(struct context *context, const long *a) {
     }
     close(out[0]);
     posix_spawn_file_actions_destroy(&actions);
-    int status = wait_for(child);
+    int status = fuzz_wait_for(child);
     fuzz_say(context, " %zd %zu %x", sent, got, (unsigned)status);
 }
 

@@ -41,6 +41,7 @@ static void do_threads(struct context *context, const long *a) {
                                            .threads = count,
                                            .output = &worker->output,
                                            .is_child = context->is_child};
+        fuzz_separate(&worker->context, context, here + i);
         worker->from = fuzz_further(context, here, (long)i * a[1]);
         worker->to = fuzz_further(context, worker->from, a[1]);
         if (pthread_create(&worker->thread, NULL, work, worker))

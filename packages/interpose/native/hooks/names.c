@@ -216,11 +216,26 @@ static int plain_renameat2(const struct renaming *r) {
     return ZIO_REAL(renameat2)(r->from, r->old, r->to, r->new, r->flags);
 }
 
+/* What has got another name, by which the patterns may know it. */
+static void after_naming(const struct stat *named) {
+    if (S_ISDIR(named->st_mode))
+        after_directory();
+    else if (S_ISREG(named->st_mode))
+        zio__descriptors_look_again(named->st_dev, named->st_ino);
+}
+
 /* Both files are left to the kernel: each would need the other's name at once. */
 static int exchange(const struct renaming *r, int (*call)(const struct renaming *)) {
+    struct stat one, other;
     zio__path_leave(r->from, r->old);
     zio__path_leave(r->to, r->new);
-    return call(r);
+    int result = call(r), saved = errno;
+    if (result == 0 && look(r->from, r->old, &one) && look(r->to, r->new, &other)) {
+        after_naming(&one);
+        after_naming(&other);
+    }
+    errno = saved;
+    return result;
 }
 
 static int rename_followed(const struct renaming *r, int (*call)(const struct renaming *)) {
@@ -244,10 +259,7 @@ static int rename_followed(const struct renaming *r, int (*call)(const struct re
         return result;
     if (replaces && S_ISREG(replaced.st_mode) && !same(&moved, &replaced))
         after_replacing(&replaced);
-    if (S_ISDIR(moved.st_mode))
-        after_directory();
-    else if (S_ISREG(moved.st_mode))
-        zio__descriptors_look_again(moved.st_dev, moved.st_ino);
+    after_naming(&moved);
     errno = saved;
     return result;
 }

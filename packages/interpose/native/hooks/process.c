@@ -24,11 +24,14 @@ ZIO_EXPORT pid_t _Fork(void) {
 }
 
 /* Children in our memory: one of vfork(2) runs while its parent thread waits, with that thread's
- * storage; others run beside us, with whatever storage they were given. */
+ * storage; others run beside us, with whatever storage they were given. One may execute a program
+ * that does not follow files, and cannot bring them up to date itself, because it may be killed with
+ * locks that are ours: so the parent does it before. */
 static __thread bool may_be_lodger;
 static _Atomic bool any_lodgers;
 
 void zio__before_lodger(void) {
+    zio__files_settle();
     atomic_store(&any_lodgers, true);
 }
 
@@ -41,6 +44,7 @@ bool zio__is_at_home(void) {
 }
 
 __attribute__((used)) static pid_t (*zio__before_vfork(void))(void) {
+    zio__files_settle();
     may_be_lodger = true;
     return ZIO_REAL(vfork);
 }

@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { builtFile } from "../built-file.js";
 import { libraryPath, preloadablePath } from "../library-path.js";
 import { type CampaignSummary, type Finding, runCampaign } from "./campaign.js";
-import { compareRuns, type Executor, execute, type Mode, modes } from "./execute.js";
+import { compareRuns, type Executor, execute, isLogged, type Mode, modes } from "./execute.js";
 import { generateProgram } from "./generate.js";
 import { formatProgram } from "./program.js";
 
@@ -18,7 +18,8 @@ const definitions = {
   operations: ["number", "end after so many operations"],
   seed: ["number", "the first program's seed (1); the following programs have the following seeds"],
   "per-program": ["number", "operations of one program (400)"],
-  modes: ["list", `settings to run in, of ${modeNames.join(", ")}; the first with every program (all)`],
+  modes: ["list", `settings to run in, of ${modeNames.join(", ")}; the first with every program`],
+  nvm: ["", "log files in a pool: all modes that do; without it, or --modes, all others"],
   jobs: ["number", "programs at a time (1)"],
   timeout: ["number", "seconds after which a run counts as a hang (30)"],
   "shrink-seconds": ["number", "the most time to make one failing program smaller (120)"],
@@ -59,7 +60,7 @@ function numberOf(values: Values, name: OptionName): number | undefined {
 }
 
 function modesOf(values: Values): Mode[] {
-  if (values.modes === undefined) return modeNames;
+  if (values.modes === undefined) return modeNames.filter((name) => isLogged(name) === (values.nvm === true));
   return String(values.modes)
     .split(",")
     .map((name) => {
@@ -70,19 +71,36 @@ function modesOf(values: Values): Mode[] {
 
 const say = (text: string) => process.stderr.write(`zio-fuzz: ${text}\n`);
 
-/** Where both programs are, or why nothing can be compared. */
-function findPrograms(): { program: string; library: string } {
+interface Programs {
+  program: string;
+  library: string;
+  provider?: string;
+}
+
+/** The library of pools; its package is no dependency of this one. */
+async function findProvider(): Promise<string> {
+  const nvm = await import("@zio/nvm").catch(() => undefined);
+  if (nvm === undefined) throw new UsageError("files are logged with @zio/nvm, which is not installed");
+  return nvm.providerPath();
+}
+
+/** Where the programs are, or why nothing can be compared. */
+async function findPrograms(chosen: readonly Mode[]): Promise<Programs> {
   const program = builtFile("zio-fuzz-program");
   if (program === undefined) throw new UsageError("zio-fuzz-program is not built; build @zio/interpose");
-  return { program, library: preloadablePath(libraryPath()) };
+  const found = { program, library: preloadablePath(libraryPath()) };
+  return chosen.some(isLogged) ? { ...found, provider: await findProvider() } : found;
 }
 
 function describe({ programs, operations, preloadedRuns, counters, findings, seconds }: CampaignSummary): string {
   const count = (name: string) => (counters[name] ?? 0).toLocaleString("en-US");
+  const logged = counters.loggedBytes
+    ? `, ${count("loggedBytes")} logged, ${count("loggedByReferenceBytes")} by reference`
+    : "";
   return (
     `${programs} programs, ${operations.toLocaleString("en-US")} operations in ${Math.round(seconds)} s; ` +
     `${preloadedRuns} preloaded runs: ${count("redirectedBytes")} bytes redirected, ${count("elidedBytes")} elided, ` +
-    `${count("faults")} faults; ${findings.length} differences`
+    `${count("faults")} faults${logged}; ${findings.length} differences`
   );
 }
 
@@ -106,7 +124,7 @@ function progressPrinter(): (summary: CampaignSummary) => void {
   };
 }
 
-async function replay(file: string, values: Values, programs: { program: string; library: string }): Promise<number> {
+async function replay(file: string, values: Values, programs: Programs): Promise<number> {
   const scratch = mkdtempSync(join(tmpdir(), "zio-fuzz-"));
   try {
     const executor: Executor = { ...programs, scratch, timeoutMs: (numberOf(values, "timeout") ?? 30) * 1000 };
@@ -128,7 +146,12 @@ async function replay(file: string, values: Values, programs: { program: string;
   }
 }
 
-async function fuzz(values: Values, programs: { program: string; library: string }): Promise<number> {
+function nothingProved({ counters }: CampaignSummary, chosen: readonly Mode[]): string | undefined {
+  if (chosen.some(isLogged) && !counters.loggedByReferenceBytes) return "logged by reference";
+  return counters.elidedBytes ? undefined : "elided";
+}
+
+async function fuzz(values: Values, programs: Programs): Promise<number> {
   const operations = numberOf(values, "operations");
   const minutes = numberOf(values, "minutes");
   const seconds = numberOf(values, "seconds") ?? (minutes === undefined ? undefined : minutes * 60);
@@ -152,9 +175,9 @@ async function fuzz(values: Values, programs: { program: string; library: string
   say(describe(summary));
   if (values.json) writeFileSync(String(values.json), `${JSON.stringify({ version: 1, ...summary }, null, 2)}\n`);
   if (summary.findings.length > 0) return 1;
-  if ((summary.counters.elidedBytes ?? 0) > 0) return 0;
-  say("nothing was elided, so nothing was proved; `zio doctor` says why");
-  return 77;
+  const missing = nothingProved(summary, modesOf(values));
+  if (missing) say(`nothing was ${missing}, so nothing was proved; \`zio doctor\` says why`);
+  return missing ? 77 : 0;
 }
 
 /** Returns the exit status. */
@@ -172,11 +195,15 @@ export async function runFuzzCommand(args: string[]): Promise<number> {
       return 0;
     }
     if (values.print) {
-      const program = generateProgram(numberOf(values, "seed") ?? 1, numberOf(values, "per-program") ?? 400);
+      const program = generateProgram(
+        numberOf(values, "seed") ?? 1,
+        numberOf(values, "per-program") ?? 400,
+        modesOf(values).some(isLogged),
+      );
       process.stdout.write(formatProgram(program));
       return 0;
     }
-    const programs = findPrograms();
+    const programs = await findPrograms(modesOf(values));
     return values.replay ? await replay(String(values.replay), values, programs) : await fuzz(values, programs);
   } catch (error) {
     if (!(error instanceof UsageError) && !(error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS")) throw error;

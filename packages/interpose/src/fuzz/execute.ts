@@ -1,6 +1,7 @@
-// Runs one program of operations plain or preloaded, and compares two runs.
+// Runs one program of operations plain or preloaded, in a directory of its own, and compares two runs.
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { readStatsDirectory } from "../read-stats.js";
 
@@ -13,8 +14,23 @@ export const modes = {
   "no-move": { ZIO_POLICY: "always", ZIO_DISABLE: "move" },
   "small-threshold": { ZIO_POLICY: "always", ZIO_THRESHOLD: "4K" },
   "little-memory": { ZIO_POLICY: "always", ZIO_MEMORY_LIMIT: "1M" },
+  /** The files whose names end with .log are logged in a pool. */
+  logged: { ZIO_POLICY: "always", ...pooled("64M") },
+  "logged-learn": { ZIO_POLICY: "learn", ...pooled("64M") },
+  "logged-small": { ZIO_POLICY: "always", ...pooled("4M") },
+  "logged-checked": { ZIO_POLICY: "always", ZIO_NVM_CHECKSUM: "yes", ...pooled("16M") },
+  "logged-copied": { ZIO_POLICY: "off", ...pooled("64M") },
 } as const satisfies Record<string, Record<string, string>>;
 export type Mode = keyof typeof modes;
+
+function pooled(size: string) {
+  return { ZIO_NVM_FILES: "*.log", ZIO_NVM_SIZE: size };
+}
+
+/** Whether programs that run in this mode are to work on named files. */
+export function isLogged(mode: Mode): boolean {
+  return mode.startsWith("logged");
+}
 
 export interface Run {
   /** Lines of standard output and error. */
@@ -28,15 +44,54 @@ export interface Run {
 export interface Executor {
   program: string;
   library: string;
+  /** The library of pools; without it no mode that logs can be tried. */
+  provider?: string;
+  /** Where pools lie; memory where there is such a file system. */
+  poolDirectory?: string;
   /** For the files of runs. */
   scratch: string;
   timeoutMs: number;
 }
 
-function environmentOf(executor: Executor, mode: Mode | undefined, stats: string): NodeJS.ProcessEnv {
+/** What a run has of its own, and where. */
+interface Place {
+  directory: string;
+  stats: string;
+  /** Of the pool; the last process of a run has applied what is logged, and the pool goes with it. */
+  pool?: string;
+}
+
+function makePlace(executor: Executor, file: string, mode: Mode | undefined): Place {
+  const place: Place = { directory: `${file}.files`, stats: `${file}.stats` };
+  for (const path of [place.directory, place.stats]) mkdirSync(path, { recursive: true });
+  if (mode && isLogged(mode)) place.pool = mkdtempSync(join(executor.poolDirectory ?? "/dev/shm", "zio-fuzz-"));
+  return place;
+}
+
+function removePlace({ directory, stats, pool }: Place): void {
+  for (const path of [directory, stats, pool]) if (path) rmSync(path, { recursive: true, force: true });
+}
+
+function environmentOf(executor: Executor, mode: Mode | undefined, place: Place): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => name !== "LD_PRELOAD" && !name.startsWith("ZIO_"));
   const plain = { ...Object.fromEntries(kept), LC_ALL: "C" };
-  return mode ? { ...plain, ...modes[mode], ZIO_STATS: stats, LD_PRELOAD: executor.library } : plain;
+  if (!mode) return plain;
+  const nvm = place.pool && { ZIO_NVM: join(place.pool, "pool"), ZIO_NVM_PROVIDER: executor.provider ?? "" };
+  return { ...plain, ...modes[mode], ...nvm, ZIO_STATS: place.stats, LD_PRELOAD: executor.library };
+}
+
+/** A line for each file that a run left, as whoever comes without zIO finds it. */
+function describeFiles(directory: string): string[] {
+  return readdirSync(directory)
+    .sort()
+    .map((name) => {
+      const path = join(directory, name);
+      const status = lstatSync(path);
+      const sum = status.isFile()
+        ? createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 16)
+        : "a link";
+      return `0 left ${name}: ${status.size} ${sum}`;
+    });
 }
 
 /** Kills the program with all of its children: it was started as the leader of a group. */
@@ -50,12 +105,11 @@ function killGroup(child: ChildProcess): void {
 
 /** Executes the program in `file`; without a mode, plain. */
 export function execute(executor: Executor, file: string, mode?: Mode): Promise<Run> {
-  const stats = `${file}.stats`;
-  if (mode) mkdirSync(stats, { recursive: true });
+  const place = makePlace(executor, file, mode);
   return new Promise((resolve, reject) => {
     const child = spawn(executor.program, [file], {
-      env: environmentOf(executor, mode, stats),
-      cwd: executor.scratch,
+      env: environmentOf(executor, mode, place),
+      cwd: place.directory,
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });
@@ -74,10 +128,11 @@ export function execute(executor: Executor, file: string, mode?: Mode): Promise<
     child.on("close", (status, signal) => {
       clearTimeout(deadline);
       killGroup(child);
-      const counters = mode ? readStatsDirectory(stats).totals : {};
-      rmSync(stats, { recursive: true, force: true });
+      const counters = mode ? readStatsDirectory(place.stats).totals : {};
       const ending = hang ? "hang" : signal ? `killed by ${signal}` : `exit status ${status}`;
-      resolve({ lines: Buffer.concat(output).toString("latin1").split("\n").filter(Boolean), ending, counters });
+      const lines = Buffer.concat(output).toString("latin1").split("\n").filter(Boolean);
+      resolve({ lines: [...lines, ...describeFiles(place.directory)], ending, counters });
+      removePlace(place);
     });
   });
 }

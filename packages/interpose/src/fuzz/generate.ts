@@ -1,58 +1,16 @@
-// Makes programs from seeds. The weights keep data on its way (received, copied on, sent) often enough that most of what
-// is overwritten, moved, freed or forked shows an origin at that moment.
+// Makes programs from seeds, with operations on named files where that is wanted (generate-files.ts). The weights keep data
+// on its way (received, copied on, sent) often enough that most of what is overwritten, moved, freed or forked shows an
+// origin at that moment.
+import { type FileVerb, fileArguments, fileOpenings, fileWeights, isFileVerb } from "./generate-files.js";
 import type { Operation, Program } from "./program.js";
 import { Random } from "./random.js";
+import { always, type MemoryVerb, weights } from "./weights.js";
 
 const pageBytes = 4096;
 const slots = 16;
 const sharedSlots = 4; // the last ones
 
-/** How often each operation comes, next to the others. */
-const weights = [
-  ["recv", 170],
-  ["recvall", 30],
-  ["scatter", 30],
-  ["packet", 25],
-  ["empty", 8],
-  ["pread", 60],
-  ["stdio", 10],
-  ["copy", 260],
-  ["shift", 50],
-  ["set", 40],
-  ["store", 50],
-  ["load", 40],
-  ["look", 40],
-  ["atomic", 8],
-  ["compare", 10],
-  ["send", 90],
-  ["gather", 25],
-  ["post", 20],
-  ["overfill", 6],
-  ["pwrite", 40],
-  ["malloc", 35],
-  ["mmap", 25],
-  ["free", 15],
-  ["realloc", 40],
-  ["swap", 12],
-  ["madvise", 25],
-  ["remap", 20],
-  ["mremap", 30],
-  ["protect", 12],
-  ["lock", 4],
-  ["fork", 12],
-  ["threads", 8],
-  ["vfork", 5],
-  ["spawn", 2],
-  ["cancel", 4],
-  ["alarm", 4],
-  ["jump", 3],
-  ["mallopt", 4],
-] as const;
-
-type Verb = (typeof weights)[number][0];
-
-/** In every program. Of the others each has about half, so that what one operation undoes lives long in some. */
-const always: readonly Verb[] = ["recv", "copy", "send", "look", "pread", "malloc"];
+type Verb = MemoryVerb | FileVerb;
 
 /** How many of the slots that were received or copied into last are preferred. */
 const hotSlots = 4;
@@ -61,8 +19,8 @@ class Generator {
   readonly #random: Random;
   #hot: number[] = [];
 
-  constructor(seed: number) {
-    this.#random = new Random(seed);
+  constructor(random: Random) {
+    this.#random = random;
   }
 
   /** Often one that something came into lately, which then mostly shows an origin. */
@@ -133,6 +91,7 @@ class Generator {
 
   args(verb: Verb | "shift"): number[] {
     const random = this.#random;
+    if (isFileVerb(verb)) return fileArguments(verb, random, this);
     switch (verb) {
       case "recv": {
         const count = random.oneIn(3) ? random.between(1, 100_000) : 1 << 20;
@@ -229,7 +188,7 @@ class Generator {
     return verb === "shift" ? this.shift() : { verb, args: this.args(verb) };
   }
 
-  program(operations: number): Program {
+  program(operations: number, files: boolean): Program {
     const random = this.#random;
     const made: Operation[] = [];
     if (random.oneIn(3)) made.push({ verb: "mallopt", args: this.args("mallopt") });
@@ -239,14 +198,16 @@ class Generator {
     }
     for (let slot = slots - sharedSlots; slot < slots; slot++)
       made.push({ verb: "recv", args: [slot, 0, -1, 1 << 20, random.below(3), 0] });
-    const chosen = weights.filter(([verb]) => always.includes(verb) || random.oneIn(2));
+    const ofMemory = weights.filter(([verb]) => always.includes(verb) || random.oneIn(2));
+    const chosen = files ? [...ofMemory, ...fileWeights(random)] : ofMemory;
+    if (files) made.push(...fileOpenings(random));
     while (made.length < operations) made.push(this.operation(chosen));
     if (made.some(({ verb }) => verb === "alarm")) made.push({ verb: "alarm", args: [0] });
     return made;
   }
 }
 
-/** The program of a seed: always the same. */
-export function generateProgram(seed: number, operations: number): Program {
-  return new Generator(seed).program(operations);
+/** The program of a seed: always the same. With `files` it works on named files too. */
+export function generateProgram(seed: number, operations: number, files = false): Program {
+  return new Generator(new Random(seed)).program(operations, files);
 }

@@ -113,6 +113,8 @@ int zio_nvm_open(const char *path, const struct zio_nvm_open_options *options,
 /* Applies what is logged, marks the pool as closed and ends it. Files must have been detached.
  * Where applying fails the pool ends nevertheless, and the log stays for the next open. */
 int zio_nvm_close(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem);
+/* The same; *last: no other process had it open, so everything is applied with a result of 0. */
+int zio_nvm_close_telling(struct zio_nvm_pool *pool, bool *last, struct zio_nvm_problem *problem);
 /* Ends it as the death of the process would. */
 void zio_nvm_abandon(struct zio_nvm_pool *pool);
 
@@ -161,9 +163,10 @@ int zio_nvm_sync(struct zio_nvm_pool *pool);
 /* Commits, applies the log to its files, syncs them, and gives the space back. */
 int zio_nvm_digest(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem);
 
-/* As status, settle, begin_change, end_change and leave of storage.h. */
+/* As status, settle, settle_all, begin_change, end_change and leave of storage.h. */
 int zio_nvm_status(struct zio_nvm_file *file, struct zio_storage_status *status);
 int zio_nvm_settle(struct zio_nvm_file *file);
+int zio_nvm_settle_all(struct zio_nvm_pool *pool);
 int zio_nvm_begin_change(struct zio_nvm_file *file);
 int zio_nvm_end_change(struct zio_nvm_file *file, const char *path);
 int zio_nvm_leave(struct zio_nvm_file *file);

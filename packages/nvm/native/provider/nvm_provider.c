@@ -80,7 +80,9 @@ static int open_pool(const struct zio_storage_options *options, struct zio_stora
 }
 
 static int close_pool(struct zio_storage_pool *pool) {
-    return zio_nvm_close(pool_of(pool), NULL);
+    bool last;
+    int result = zio_nvm_close_telling(pool_of(pool), &last, NULL);
+    return result < 0 ? result : last;
 }
 
 static uint64_t pool_capabilities(const struct zio_storage_pool *pool) {
@@ -159,6 +161,10 @@ static int settle(struct zio_storage_file *file) {
     return zio_nvm_settle(file_of(file));
 }
 
+static int settle_all(struct zio_storage_pool *pool) {
+    return zio_nvm_settle_all(pool_of(pool));
+}
+
 static int begin_change(struct zio_storage_file *file) {
     return zio_nvm_begin_change(file_of(file));
 }
@@ -181,6 +187,7 @@ static void usage_of(struct zio_storage_pool *pool, struct zio_storage_usage *us
     usage->logged_bytes = stats.appended_bytes;
     usage->referenced_bytes = stats.referenced_bytes;
     usage->digested_bytes = stats.digested_bytes;
+    usage->waits = stats.waits;
 }
 
 static void before_fork(struct zio_storage_pool *pool) {
@@ -220,4 +227,5 @@ const struct zio_storage zio_storage = {
     .usage = usage_of,
     .before_fork = before_fork,
     .after_fork = after_fork,
+    .settle_all = settle_all,
 };

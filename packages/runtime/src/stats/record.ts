@@ -74,13 +74,16 @@ export function processRecord(page: StatsPage): ProcessRecord {
   return { pid, parentPid, command, policy, state, ...countersOf(counters) };
 }
 
-/** Each process tells the same of a pool that they share: the highest of its gauges counts, not their sum. */
+/** What a page knows of the pool grows with what was logged and digested by then, by all processes together. */
+const knowledgeOfPool = ({ counters }: StatsPage) =>
+  (counters.poolLoggedBytes ?? 0) + (counters.poolDigestedBytes ?? 0);
+
+/** Processes share the pool, and each tells how it was when it last asked: the newest answer counts, not the sum. */
 function poolGauges(pages: readonly StatsPage[]): Record<string, number> {
-  const highest: Record<string, number> = {};
-  for (const { counters, kinds } of pages)
-    for (const [name, value] of Object.entries(counters))
-      if (isOfPool(name) && kinds[name] === "gauge") highest[name] = Math.max(highest[name] ?? 0, value);
-  return highest;
+  const [newest] = [...pages].sort((left, right) => knowledgeOfPool(right) - knowledgeOfPool(left));
+  const { counters = {}, kinds = {} } = newest ?? {};
+  const isGauge = ([name]: [string, number]) => name.startsWith("pool") && kinds[name] === "gauge";
+  return Object.fromEntries(Object.entries(counters).filter(isGauge));
 }
 
 /** The sum of the pages in a directory, with a record for each process; zeros where the directory is gone. */
