@@ -266,9 +266,9 @@ static struct zio_origin *acquire(struct zio_origin_pool *pool, size_t bytes) {
 }
 
 struct zio_origin *zio_origin_acquire(struct zio_origin_pool *pool, size_t bytes) {
-    uint64_t signals = zio_signals_block();
+    struct zio_signals_held signals = zio_signals_hold(&pool->keeper);
     struct zio_origin *origin = acquire(pool, bytes);
-    zio_signals_restore(signals);
+    zio_signals_let_go(&pool->keeper, &signals);
     return origin;
 }
 
@@ -313,9 +313,10 @@ bool zio_origin_hold_viewed(struct zio_origin *origin) {
 void zio_origin_release(struct zio_origin *origin) {
     if (!was_last(origin, UINT64_C(1) << 32))
         return;
-    uint64_t signals = zio_signals_block();
+    const struct zio_signal_keeper *keeper = &origin->pool->keeper;
+    struct zio_signals_held signals = zio_signals_hold(keeper);
     recycle(origin);
-    zio_signals_restore(signals);
+    zio_signals_let_go(keeper, &signals);
 }
 
 void zio_origin_remove_view(struct zio_origin *origin) {

@@ -81,6 +81,8 @@ static const struct {
     {SYS_readlinkat, -ENOENT, {AT_FDCWD, ON_PAGE, ON_PAGE, 8}},
     {SYS_nanosleep, 0, {ON_PAGE}},
     {SYS_rt_sigprocmask, 0, {0, 0, ON_PAGE, 8}},
+    {SYS_rt_sigaction, 0, {SIGKILL, 0, ON_PAGE, 8}},
+    {SYS_rt_tgsigqueueinfo, -EINVAL, {-1, -1, SIGUSR1, ON_PAGE}},
     {SYS_sigaltstack, 0, {0, ON_PAGE}},
     {SYS_futex, 0, {ON_PAGE, 1, 1}},
     {SYS_sched_yield, 0, {0}},

@@ -59,6 +59,7 @@ static uint64_t evict(struct zio_tracker *tracker, uint64_t start, uint64_t end,
     uint64_t at = start;
     while (at < end) {
         uint64_t stop = end, done = 0;
+        atomic_fetch_add(&tracker->evicted, 1);
         if (prepare_mapping(tracker, at, &stop) != 0) {
             zio_tracker_count(tracker, ZIO_COUNT_unsuitable_memory, 1);
             *refusals = 0;

@@ -52,9 +52,9 @@ static inline void zio__note(struct zio_tracker *tracker, struct zio_tracker_hol
         tracker->ledger.note(tracker->ledger.context, holds, origins, count);
 }
 
-/* A locked section: signals blocked, stripes locked, every event known that matters. */
+/* A locked section: signals kept off, stripes locked, every event known that matters. */
 struct zio__section {
-    uint64_t signals;
+    struct zio_signals_held signals;
     zio_stripes shared, exclusive;
 };
 

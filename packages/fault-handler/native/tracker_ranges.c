@@ -310,6 +310,7 @@ long zio_tracker_retire(struct zio_tracker *tracker, void *start, size_t length,
         !zio_view_map_may_hold(&tracker->map, from, to - from) ||
         !zio__begin(tracker, &section, 0, zio_view_map_stripes(from, to - from), false))
         return issue(call);
+    atomic_fetch_add(&tracker->evicted, 1); /* the kernel will not tell */
     bool silent = zio_uffd_unregister(&tracker->uffd, from, to - from) == 0;
     long result = 0;
     if (silent) {

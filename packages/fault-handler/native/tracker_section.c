@@ -86,7 +86,7 @@ static void move_views(struct zio_tracker *tracker, const struct zio_event *even
         while (zio_view_map_insert(&tracker->map, view.start - event->start + event->target,
                                    view.length, view.handle, view.offset, view.tag) == ZIO_ENOMEM)
             zio__pause(1000000);
-        if (view.handle)
+        if (view.handle) /* never the last: the handler thread may be here */
             zio_origin_release(zio__origin(view.handle));
         at = zio__view_end(&view);
     }
@@ -190,10 +190,11 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
     if (atomic_load_explicit(&tracker->state, memory_order_acquire) != ZIO_TRACKER_ACTIVE ||
         !zio_tracker_is_owner(tracker))
         return false;
-    zio__prefault_stack();
     section->shared = shared;
     section->exclusive = exclusive;
-    section->signals = zio_signals_block();
+    section->signals = zio_signals_hold(&tracker->keeper);
+    if (!section->signals.is_kept) /* the keeper has seen to it */
+        zio__prefault_stack();
     int code = 0;
     int forking = ZIO__NOT_FORKING;
     int most = ZIO__ATTEMPTS;
@@ -236,7 +237,7 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
         if (code != 0 || forking)
             zio__pause(50000);
     }
-    zio_signals_restore(section->signals);
+    zio_signals_let_go(&tracker->keeper, &section->signals);
     if (code == ZIO_EBADF) {
         int active = ZIO_TRACKER_ACTIVE;
         atomic_compare_exchange_strong(&tracker->state, &active, ZIO_TRACKER_LOST);
@@ -249,5 +250,5 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
 
 void zio__end(struct zio_tracker *tracker, struct zio__section *section) {
     zio_view_map_unlock(&tracker->map, section->shared, section->exclusive);
-    zio_signals_restore(section->signals);
+    zio_signals_let_go(&tracker->keeper, &section->signals);
 }

@@ -21,6 +21,7 @@
 #include "policy.h"
 #include "presence.h"
 #include "pushback.h"
+#include "signals.h"
 #include "thread_state.h"
 
 struct zio__settings zio__settings;
@@ -58,6 +59,7 @@ void zio__turn_off(const char *why) {
     if (!zio_tracker_is_owner(&zio__tracker))
         return;
     zio__end_views();
+    zio__signals_hand_back();
     turn_off(why);
 }
 
@@ -127,8 +129,10 @@ bool zio__ready(void) {
         return false;
     }
     if (zio_tracker_ready(&zio__tracker)) {
-        if (was_idle)
+        if (was_idle) {
             zio__stats_state("active");
+            zio__signals_take_over();
+        }
         if (!cannot_tell_pinned())
             return true;
         end_for_pinned();
@@ -183,6 +187,7 @@ static void become_child(bool shares_descriptors) {
     zio__pushback_after_fork();
     zio__presence_after_fork();
     zio__policy_after_fork();
+    zio__signals_after_fork();
     zio__stats_open();
     zio_signals_restore(signals);
 }
@@ -268,6 +273,7 @@ __attribute__((constructor(101))) static void set_up(void) {
     zio_origin_pool_use_memory(&zio__tracker.pool, &zio__origin_memory);
     zio__tracker.is_at_home = zio__is_at_home;
     zio__tracker.ledger = zio__ledger;
+    zio__tracker.keeper = zio__tracker.pool.keeper = zio__signal_keeper;
     zio__policy_set_up();
     zio__thread_set_up();
     zio__stats_open();

@@ -5,7 +5,7 @@
  * An origin has two kinds of references: *views* (pieces of application memory that show
  * its bytes) and *holds* (an IO in flight, or the thread that still fills it). When both
  * are zero it returns to its pool by itself. Thread-safe; acquire, hold and release are
- * async-signal-safe (they block signals while they hold a lock of the pool); no errno. After fork a
+ * async-signal-safe (they keep signals off while they hold a lock of the pool); no errno. After fork a
  * child may go on using the pool it inherited (of shared memory it keeps none)
  * once zio_origin_pool_after_fork has reset the locks. */
 #ifndef ZIO_ORIGIN_H
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include <zio/arena.h>
+#include <zio/signals.h>
 
 struct zio_origin_pool;
 
@@ -63,6 +64,7 @@ struct zio_origin_pool {
   struct zio_origin *cold[ZIO_ORIGIN_CLASSES];   /* addresses only, their pages are gone */
   struct zio_slab headers;
   struct zio_origin_memory memory;
+  struct zio_signal_keeper keeper; /* set before the first zio_origin_acquire; or as it is */
   size_t limit_bytes;
   uint32_t epoch; /* counts the forks that made this process, where memory is shared */
   _Atomic uint64_t frees;

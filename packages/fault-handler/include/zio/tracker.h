@@ -9,7 +9,7 @@
  *
  * Look-up, eviction, filling and cutting happen under the stripe locks of view_map.h; no
  * program memory is touched, and no blocking IO done, while one is held. Signals are
- * blocked there. docs/consistency-model.md has the argument.
+ * kept off there. docs/consistency-model.md has the argument.
  *
  * All functions are thread-safe unless said otherwise, leave errno alone, never allocate
  * with malloc and never abort. They are not async-signal-safe in the sense of POSIX, but a
@@ -25,6 +25,7 @@
 
 #include <zio/handler.h>
 #include <zio/origin.h>
+#include <zio/signals.h>
 #include <zio/stats.h>
 #include <zio/uffd.h>
 #include <zio/view_map.h>
@@ -197,6 +198,8 @@ struct zio_tracker {
     struct zio_stats_counter *counters;   /* ZIO_COUNTER_COUNT entries */
     struct zio_tracker_listener listener; /* functions may be NULL */
     struct zio_tracker_ledger ledger;
+    struct zio_signal_keeper keeper; /* of the sections */
+    _Atomic uint64_t evicted;        /* counts evictions, before they happen */
 };
 
 enum { ZIO_TRACKER_ZEROS_BYTES = 256 << 10 };
@@ -237,6 +240,13 @@ static inline uint64_t zio_tracker_cuts(const struct zio_tracker *tracker) {
 /* While this number stays the same, no view has been made or ended. */
 static inline uint64_t zio_tracker_changes(const struct zio_tracker *tracker) {
     return atomic_load_explicit(&tracker->changes, memory_order_acquire);
+}
+
+/* While this number stays the same, a page that was made present is: nobody has taken it away, and
+ * the kernel has reported no change of registered memory. */
+static inline uint64_t zio_tracker_vacancies(const struct zio_tracker *tracker) {
+    return atomic_load_explicit(&tracker->evicted, memory_order_acquire) << 32 |
+           atomic_load_explicit(&tracker->handler.tail, memory_order_acquire);
 }
 
 /* The one exception to "an origin is never written again": the next message into the same buffer.

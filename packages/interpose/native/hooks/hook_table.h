@@ -132,6 +132,15 @@ struct utimbuf;
   X(REQUIRED, struct dirent64 *, readdir64, (DIR *)) \
   X(OPTIONAL, ssize_t, getdents64, (int, void *, size_t)) \
   X(REQUIRED, int,   sigaltstack, (const stack_t *restrict, stack_t *restrict)) \
+  X(REQUIRED, int,   sigaction,   (int, const struct sigaction *restrict, struct sigaction *restrict)) \
+  X(OPTIONAL, sighandler_t, signal,        (int, sighandler_t)) \
+  X(OPTIONAL, sighandler_t, bsd_signal,    (int, sighandler_t)) \
+  X(OPTIONAL, sighandler_t, ssignal,       (int, sighandler_t)) \
+  X(OPTIONAL, sighandler_t, sysv_signal,   (int, sighandler_t)) \
+  X(OPTIONAL, sighandler_t, __sysv_signal, (int, sighandler_t)) \
+  X(OPTIONAL, sighandler_t, sigset,        (int, sighandler_t)) \
+  X(REQUIRED, int,   siginterrupt, (int, int)) \
+  X(REQUIRED, int,   pthread_setcanceltype, (int, int *)) \
   X(REQUIRED, int,   prctl,     (int, ...)) \
   X(REQUIRED, ssize_t, vmsplice, (int, const struct iovec *, size_t, unsigned)) \
   X(REQUIRED, int,   setrlimit,   (__rlimit_resource_t, const struct rlimit *)) \

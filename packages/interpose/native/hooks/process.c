@@ -9,6 +9,7 @@
 
 #include "../instance.h"
 #include "../logged_files.h"
+#include "../signals.h"
 #include "hook_table.h"
 #include "process.h"
 
@@ -111,6 +112,8 @@ ZIO_EXPORT int clone(int (*run)(void *), void *stack, int flags, void *argument,
     va_end(rest);
     if ((flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
         zio__before_lodger();
+    if (zio__shares_storage((uint64_t)(unsigned)flags))
+        zio__signals_never_put_off();
     if ((!zio__is_tracking() && !zio__follows()) || (flags & CLONE_VM) || !run || !stack)
         return ZIO_REAL(clone)(run, stack, flags, argument, parent_tid, tls, child_tid);
     struct clone_start start = {run, argument, flags & CLONE_FILES};

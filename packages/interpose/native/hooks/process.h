@@ -2,8 +2,10 @@
 #ifndef ZIO_HOOKS_PROCESS_H
 #define ZIO_HOOKS_PROCESS_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { ZIO__SYS_PROCESS_MADVISE = 440 }; /* Linux 5.10, on every architecture */
 
@@ -14,6 +16,14 @@ void zio__after_fork(bool child, bool shares_descriptors);
 
 /* A process that shares our memory, and is not a thread of ours, is about to be made. */
 void zio__before_lodger(void);
+
+/* Whether one that is made so runs beside its maker with the same thread-local storage. */
+static inline bool zio__shares_storage(uint64_t clone_flags) {
+    return (clone_flags & (CLONE_VM | CLONE_SETTLS | CLONE_VFORK)) == CLONE_VM;
+}
+
+/* rt_sigaction(2) by syscall(2): its arguments; 0 or a negative errno. */
+long zio__raw_sigaction(const long *a);
 
 /* Whether a descriptor number is one of ours, which for the program does not exist. */
 bool zio__owns_number(int fd);

@@ -17,6 +17,7 @@
 #include "../logged_files.h"
 #include "../logged_io.h"
 #include "../presence.h"
+#include "../signals.h"
 #include "hook_table.h"
 #include "own_memory.h"
 #include "process.h"
@@ -70,6 +71,10 @@ ZIO_EXPORT long syscall(long number, ...) {
     struct making made = making(number, a);
     if ((made.flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM)
         zio__before_lodger();
+    if (zio__shares_storage(made.flags))
+        zio__signals_never_put_off();
+    if (number == SYS_rt_sigaction)
+        return as_libc(zio__raw_sigaction(a));
     if (number == SYS_execve)
         return execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]);
     if (number == SYS_execveat)

@@ -5,6 +5,7 @@
 #include <zio/syscall.h>
 
 #include "../instance.h"
+#include "../signals.h"
 #include "hook_table.h"
 
 /* A pass over views, its prefaulted stack, and the real call behind it. */
@@ -33,8 +34,16 @@ bool zio__has_stack(void) {
     return above >= stack.bytes || above >= LEAST_BYTES;
 }
 
+uintptr_t zio__signal_stack(size_t *bytes) {
+    if (!stack.known)
+        ask();
+    *bytes = stack.bytes;
+    return stack.start;
+}
+
 static void forget(void) {
     stack.known = false;
+    zio__signals_stack_changed();
     atomic_signal_fence(memory_order_seq_cst);
 }
 

@@ -75,7 +75,10 @@ export async function addressLibrary(): Promise<string> {
 }
 
 /** What ThreadSanitizer's own set-up calls besides. */
-const calledEarlyByThreads = ["signal_stack.c", "mapping.c", "descriptor.c"].map((name) => `native/hooks/${name}`);
+const calledEarlyByThreads = [
+  ...["signal_stack.c", "mapping.c", "descriptor.c", "signals.c"].map((name) => `native/hooks/${name}`),
+  ...["signals.c", "signal_hold.c"].map((name) => `native/${name}`),
+];
 
 /** Takes the place of the raw clone, whose thread no sanitizer knows. */
 const handlerAsThread = join(dependencies[1]!, "test/native/handler_as_pthread.c");
