@@ -11,9 +11,9 @@ import { BenchError } from "../bench-error.js";
 import { type CommonOptions, commonDefaults, configureCommon } from "../common-options.js";
 import {
   type ComparisonRow,
-  type OwnColumn,
   comparisonReport,
   comparisonRow,
+  type OwnColumn,
   runComparison,
   type SampleManner,
 } from "../comparison.js";
@@ -158,7 +158,10 @@ function leastThroughput({ phase, valueBytes }: AofSettings): number | undefined
 function targetsOf(rows: readonly AofRow[]): Target[] {
   return rows.flatMap(({ name, settings, throughput, bounds }) => {
     const least = leastThroughput(settings);
-    const limit = bounds.copied && { what: "each byte copied once by a thread, all else free", measured: bounds.copied };
+    const limit = bounds.copied && {
+      what: "each byte copied once by a thread, all else free",
+      measured: bounds.copied,
+    };
     return least === undefined
       ? []
       : [target(`operations a second of ${name}, zIO / plain`, "at-least", least, throughput, limit)];
@@ -194,7 +197,9 @@ async function run(options: AofOptions, progress: Progress, command: string[]): 
         const perSecond = (name: string) => byPair(cell, name).map(({ operations, wallNs }) => operations / wallNs);
         const plain = perSecond("plain");
         const toPlain = (name: string) => estimateMedian(perSecond(name).map((each, pair) => each / plain[pair]!));
-        const bounds: Record<string, Estimate> = options.withBounds ? { free: toPlain("free"), copied: toPlain("copied") } : {};
+        const bounds: Record<string, Estimate> = options.withBounds
+          ? { free: toPlain("free"), copied: toPlain("copied") }
+          : {};
         return { ...comparisonRow(cell), settings: cell.parameters, throughput: toPlain("zio"), bounds };
       },
       targets: targetsOf,
@@ -216,10 +221,9 @@ export const aof: Workload<AofOptions> = {
   report: (record) =>
     comparisonReport<AofRow>(record, "Redis, AOF synced at each write", [
       ["op/s, zIO / plain", ({ throughput }) => withInterval(throughput, 1, 2, "")],
-      ...Object.keys((record.rows as AofRow[])[0]?.bounds ?? {}).map((name): OwnColumn<AofRow> => [
-        `op/s, ${name} / plain`,
-        ({ bounds }) => withInterval(bounds[name]!, 1, 2, ""),
-      ]),
+      ...Object.keys((record.rows as AofRow[])[0]?.bounds ?? {}).map(
+        (name): OwnColumn<AofRow> => [`op/s, ${name} / plain`, ({ bounds }) => withInterval(bounds[name]!, 1, 2, "")],
+      ),
       [
         "p50 us, plain / zIO",
         ({ latencyNs }) => `${micro(latencyNs.p50.plain?.median)} / ${micro(latencyNs.p50.zio?.median)}`,
