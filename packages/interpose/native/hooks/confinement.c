@@ -17,10 +17,11 @@ enum { PROCESSES_LEAST = 2 };
 
 /* Under a limit of the address space, room that plain has must not be taken by origins: views
  * end and so does their memory (TRAPS 17). */
-static int after_limit(int result) {
+static int after_limit(int resource, int result) {
     struct rlimit64 limit;
     int saved = errno;
-    zio__file_limit_changed();
+    if (resource == RLIMIT_FSIZE)
+        zio__file_limit_changed();
     if (result == 0 && zio__is_tracking() &&
         zio_syscall(SYS_prlimit64, 0, RLIMIT_AS, 0, &limit) == 0 &&
         limit.rlim_cur != RLIM64_INFINITY)
@@ -40,24 +41,24 @@ static void before_limit(pid_t pid, int resource, const void *limit) {
 
 ZIO_EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) {
     before_limit(0, (int)resource, limit);
-    return after_limit(ZIO_REAL(setrlimit)(resource, limit));
+    return after_limit((int)resource, ZIO_REAL(setrlimit)(resource, limit));
 }
 
 ZIO_EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit) {
     before_limit(0, (int)resource, limit);
-    return after_limit(ZIO_REAL(setrlimit64)(resource, limit));
+    return after_limit((int)resource, ZIO_REAL(setrlimit64)(resource, limit));
 }
 
 ZIO_EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *limit,
                        struct rlimit *old) {
     before_limit(pid, (int)resource, limit);
-    return after_limit(ZIO_REAL(prlimit)(pid, resource, limit, old));
+    return after_limit((int)resource, ZIO_REAL(prlimit)(pid, resource, limit, old));
 }
 
 ZIO_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *limit,
                          struct rlimit64 *old) {
     before_limit(pid, (int)resource, limit);
-    return after_limit(ZIO_REAL(prlimit64)(pid, resource, limit, old));
+    return after_limit((int)resource, ZIO_REAL(prlimit64)(pid, resource, limit, old));
 }
 
 /* A filter may kill the thread that makes one of our system calls (TRAPS 5). */
