@@ -16,6 +16,14 @@ const sentences: Record<string, Expected> = {
   "programs that are executed see what is logged": ["executed", 131_072, 131_072, true],
   "a reader follows a writer": ["follower", 20 * 60_000, 19 * 60_000, true],
   "record locks stay until the program closes the file": ["locked", 50_700, 0, true],
+  "record locks of a descriptor that only reads stay when the process opens the file to write": [
+    "locked-by-reader",
+    50_000,
+    0,
+    true,
+  ],
+  "a process that may only read a logged file reads what the log lacks": ["without-rights", 20, 0, true],
+  "a file that two processes map is the kernel's until neither does": ["left-by-both", 60_000, 0, true],
   "views that a child inherits are its own": ["inherited", 16 * 131_072, 6 * 131_072, true],
 };
 

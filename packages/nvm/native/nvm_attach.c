@@ -26,9 +26,11 @@ static struct zio_nvm_file *free_slot(struct zio_nvm_pool *pool) {
 }
 
 /* Takes over *fd: the target of the file from now on. */
-static int take_target(struct zio_nvm_file *file, long *fd) {
+static int become_target(struct zio_nvm_file *file, long *fd) {
     nvm__drop(&file->target);
-    int result = nvm__keep(&file->target, *fd);
+    int result = nvm__has_locks((int)*fd) ? nvm__keep_at(&file->target, *fd)
+                                            : nvm__keep(&file->target, *fd);
+    atomic_store(&file->reads_only, false);
     *fd = -1;
     file->use = file->shared->use;
     atomic_store(&file->is_other, false);
@@ -39,7 +41,7 @@ static int start_file(struct zio_nvm_file *file, long *fd, const char *path, uin
     struct nvm_shared_file *shared = file->shared;
     nvm__fetch_entry(file);
     shared->use = file->entry->use + 1;
-    int result = take_target(file, fd);
+    int result = become_target(file, fd);
     if (result == 0)
         result = nvm__note_target(file);
     if (result < 0)
@@ -98,7 +100,7 @@ static int attach_locked(struct zio_nvm_pool *pool, long *fd, const struct stat 
     }
     if (file) {
         if (*fd >= 0 && !nvm__has_target(file))
-            take_target(file, fd);
+            become_target(file, fd);
         *result = file;
         return 0;
     }

@@ -4,7 +4,8 @@
  *
  * A process loses its record locks on a file (fcntl(2), F_SETLK) with any descriptor of that file
  * that it closes, and moving a descriptor closes one. So the target of a file that the program has
- * open already stays at the number it got, and is closed only when the program closes the file too. */
+ * open already, or that somebody has locked, stays at the number it got, and is closed only when the
+ * program closes the file too. */
 #include "nvm_internal.h"
 
 #include <fcntl.h>
@@ -77,6 +78,42 @@ void nvm__descriptor_path(int fd, char path[32]) {
     while (count > 0)
         path[at++] = digits[--count];
     path[at] = 0;
+}
+
+/* Whether a text, read piece by piece, has a word. */
+static bool reads_word(long fd, const char *word) {
+    char text[512];
+    long length;
+    int same = 0;
+    while ((length = zio_syscall(SYS_read, fd, text, sizeof text)) > 0)
+        for (long at = 0; at < length; at++) {
+            same = text[at] == word[same] ? same + 1 : text[at] == word[0];
+            if (!word[same])
+                return true;
+        }
+    return length < 0;
+}
+
+/* The kernel's list names every lock by the file's number, behind that of the device. Another
+ * file of that number, or another process's lock, does no harm. */
+bool nvm__has_locks(int fd) {
+    char word[24];
+    int at = sizeof word - 1;
+    uint64_t device, inode;
+    if (!identify(fd, &device, &inode))
+        return false;
+    word[at] = 0;
+    word[--at] = ' ';
+    do
+        word[--at] = (char)('0' + inode % 10);
+    while (inode /= 10);
+    word[--at] = ':';
+    long list = zio_syscall(SYS_openat, AT_FDCWD, "/proc/locks", O_RDONLY | O_CLOEXEC, 0);
+    if (list < 0)
+        return true; /* nobody knows */
+    bool found = reads_word(list, word + at);
+    zio_syscall(SYS_close, list);
+    return found;
 }
 
 long nvm__reopen(int fd) {

@@ -141,16 +141,15 @@ int nvm__note_target(struct zio_nvm_file *file) {
 
 bool nvm__has_target(const struct zio_nvm_file *file) {
     return file->use == file->shared->use && nvm__is_kept(&file->target) &&
-           !atomic_load(&file->is_other);
+           !atomic_load(&file->is_other) && !atomic_load(&file->reads_only);
 }
 
-int nvm__open_target(struct zio_nvm_file *file, struct zio_nvm_problem *problem) {
-    if (nvm__has_target(file))
-        return 0;
+static int take_target(struct zio_nvm_file *file, int mode, struct zio_nvm_problem *problem) {
     nvm__drop(&file->target);
     nvm__fetch_entry(file);
+    atomic_store(&file->reads_only, mode == O_RDONLY);
     long fd = zio_syscall(SYS_openat, AT_FDCWD, file->entry->path,
-                          O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0);
+                          mode | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0);
     if (fd == -ENOENT || fd == -ENOTDIR)
         return nvm__problem(problem, ZIO_NVM_FILE_MISSING, ZIO_ENOENT, entry_at(file->slot, 0),
                             file->entry->path);
@@ -162,6 +161,17 @@ int nvm__open_target(struct zio_nvm_file *file, struct zio_nvm_problem *problem)
     bool is_other = file->target.inode != file->shared->inode;
     atomic_store(&file->is_other, is_other);
     return is_other;
+}
+
+int nvm__open_target(struct zio_nvm_file *file, struct zio_nvm_problem *problem) {
+    return nvm__has_target(file) ? 0 : take_target(file, O_RDWR, problem);
+}
+
+int nvm__open_target_to_read(struct zio_nvm_file *file) {
+    int result = nvm__open_target(file, NULL);
+    return result == -EACCES || result == -EPERM || result == -EROFS
+               ? take_target(file, O_RDONLY, NULL)
+               : result;
 }
 
 /* Device numbers may differ after a start of the machine, so they are not compared. While the pool

@@ -39,6 +39,7 @@ struct zio_nvm_file {
     struct zio_view_tree tree; /* what of the file lies in the log: offset in file -> in pool */
     struct nvm_descriptor target;
     _Atomic bool is_other; /* the target is another file, found under the same name */
+    _Atomic bool reads_only; /* the target is open for reading: this user may do no more */
     uint32_t slot;
     uint32_t users;                /* in this process; under the table's lock */
     uint32_t use;                  /* of the entry, that target and tree belong to */
@@ -152,6 +153,8 @@ void nvm__drop(struct nvm_descriptor *kept);
 void nvm__descriptor_path(int fd, char path[32]);
 /* Another description of the same file, to read and write. */
 long nvm__reopen(int fd);
+/* Whether there may be a record lock, of this process perhaps, on the file behind a descriptor. */
+bool nvm__has_locks(int fd);
 
 /* nvm_map.c: the pool's file */
 int nvm__open_file(struct zio_nvm_pool *pool, const char *path, struct zio_nvm_problem *problem);
@@ -220,6 +223,8 @@ int nvm__note_target(struct zio_nvm_file *file); /* remembers what the target lo
 int nvm__check_target(struct zio_nvm_file *file, bool accept_changed,
                       struct zio_nvm_problem *problem);
 int nvm__open_target(struct zio_nvm_file *file, struct zio_nvm_problem *problem);
+/* The same for reading, where the user may not write to it. */
+int nvm__open_target_to_read(struct zio_nvm_file *file);
 bool nvm__has_target(const struct zio_nvm_file *file);
 int nvm__forget_file(struct zio_nvm_file *file);
 bool nvm__is_used(const struct nvm_shared_file *shared);

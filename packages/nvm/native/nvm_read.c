@@ -44,7 +44,7 @@ int nvm__target_number(struct zio_nvm_file *file) {
     if (nvm__is_kept(&file->target) && !atomic_load(&file->is_other))
         return atomic_load(&file->target.number);
     uint64_t mask = nvm__enter_state(file->pool);
-    int result = nvm__open_target(file, NULL);
+    int result = nvm__open_target_to_read(file);
     nvm__leave_state(file->pool, mask);
     return result < 0 ? result : result > 0 ? -ESTALE : atomic_load(&file->target.number);
 }

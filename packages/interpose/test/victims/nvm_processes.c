@@ -293,10 +293,93 @@ static void locked(void) {
     tell_content("locked");
 }
 
+/* A lock taken by a descriptor that only reads, before the process writes to the file. */
+static void locked_by_reader(void) {
+    static byte piece[50000];
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    int fd = open("data.new", O_RDWR | O_CREAT, 0644);
+    need(write(fd, piece, sizeof piece) == sizeof piece && close(fd) == 0, "write");
+    need(rename("data.new", NAME) == 0, "rename");
+    fd = open(NAME, O_RDONLY);
+    need(fcntl(fd, F_SETLK, &lock) == 0, "F_SETLK");
+    int writer = open(NAME, O_WRONLY);
+    say("written: %zd", pwrite(writer, piece, sizeof piece, 20000));
+    pid_t child = fork();
+    if (child == 0) {
+        tell_lock(fd);
+        _exit(0);
+    }
+    await_child(child, "child");
+    close(writer), close(fd);
+    tell_content("locked by a reader");
+}
+
+/* A process without the right to write reads a file that others log. */
+static void without_rights(void) {
+    static byte piece[100000];
+    int other = open("other.log", O_RDWR | O_CREAT, 0644), go[2], done[2];
+    char letter = 'g';
+    need(write(other, "opens the pool", 14) == 14 && pipe(go) == 0 && pipe(done) == 0, "write");
+    int made = open("data.new", O_RDWR | O_CREAT, 0644);
+    memset(piece, 'o', sizeof piece);
+    need(write(made, piece, sizeof piece) == sizeof piece && close(made) == 0, "write");
+    need(rename("data.new", NAME) == 0 && chmod("..", 0755) == 0 && chmod(".", 0755) == 0, "chmod");
+    pid_t child = fork();
+    if (child == 0) {
+        if (getuid() == 0 && setgid(65534) == 0 && setuid(65534) == 0)
+            need(open(NAME, O_WRONLY) < 0, "no right to write");
+        need(read(go[0], &letter, 1) == 1, "go");
+        tell_content("without rights");
+        need(write(done[1], &letter, 1) == 1, "done");
+        _exit(0);
+    }
+    int fd = open_log(O_RDWR);
+    need(pwrite(fd, "logged", 6, 50000) == 6, "pwrite");
+    need(write(go[1], &letter, 1) == 1 && read(done[0], &letter, 1) == 1, "ask");
+    await_child(child, "child");
+    tell_content("with rights");
+}
+
+/* A file that another process maps, and this one too: it stays the kernel's until neither does. */
+static void left_by_both(void) {
+    static byte piece[60000];
+    int go[2], done[2], ended[2], fd = open_log(O_RDWR);
+    char letter = 'g';
+    need(pipe(go) == 0 && pipe(done) == 0 && pipe(ended) == 0, "pipe");
+    memset(piece, 'a', sizeof piece);
+    need(write(fd, piece, sizeof piece) == sizeof piece, "write");
+    pid_t first = fork();
+    if (first == 0) {
+        int own = open_log(O_RDWR);
+        need(mmap(NULL, 4096, PROT_READ, MAP_SHARED, own, 0) != MAP_FAILED, "mmap");
+        need(write(done[1], &letter, 1) == 1 && read(ended[0], &letter, 1) == 1, "mapped");
+        _exit(0);
+    }
+    need(read(done[0], &letter, 1) == 1, "first");
+    close(fd);
+    pid_t second = fork();
+    if (second == 0) {
+        int own = open_log(O_RDWR);
+        volatile byte *seen = mmap(NULL, 4096, PROT_READ, MAP_SHARED, own, 0);
+        need(seen != MAP_FAILED && close(own) == 0, "mmap");
+        need(write(done[1], &letter, 1) == 1 && read(go[0], &letter, 1) == 1, "mapped");
+        say("the second sees %c", seen[100]);
+        _exit(0);
+    }
+    need(read(done[0], &letter, 1) == 1 && write(ended[1], &letter, 1) == 1, "second");
+    await_child(first, "first");
+    fd = open_log(O_RDWR);
+    memset(piece, 'b', sizeof piece);
+    need(pwrite(fd, piece, 5000, 0) == 5000 && write(go[1], &letter, 1) == 1, "pwrite");
+    await_child(second, "second");
+    tell_content("left by both");
+}
+
 static const struct sub_case cases[] = {
     {"in-turns", in_turns},   {"appenders", appenders}, {"killed", killed},
     {"executed", executed},   {"follower", follower},   {"inherited", inherited_views},
-    {"locked", locked},
+    {"locked", locked},       {"locked-by-reader", locked_by_reader},
+    {"without-rights", without_rights}, {"left-by-both", left_by_both},
 };
 
 VICTIM_MAIN(cases)
