@@ -60,6 +60,19 @@ const found: Record<string, [mode: Mode, proof: Proof, operations: string[]]> = 
       "status 0 1 3",
     ],
   ],
+  "the time of a file stays as it was set when the file is opened again": [
+    "logged",
+    "loggedBytes",
+    [
+      "malloc 1 4096 0",
+      "open 1 1 4 0",
+      "writeat 1 1 0 -1 0 0",
+      "open 0 0 4 0",
+      "times 0 0 5 0",
+      "open 0 0 0 0",
+      "status 0 0 0",
+    ],
+  ],
   "a file that is open by a name of no pattern is logged once it is used by another": [
     "logged",
     "loggedBytes",

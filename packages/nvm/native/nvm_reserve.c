@@ -10,15 +10,20 @@
 
 #include <zio/syscall.h>
 
+/* The target keeps its times where they are the user's to set: to reserve is no write. */
+static void restore_time(int fd, const struct stat *before) {
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, before->st_mtim};
+    zio_syscall(SYS_utimensat, fd, NULL, times, 0);
+}
+
 /* Gives back what was reserved beyond the end of the target, which keeps its times. */
 void nvm__trim_target(struct zio_nvm_file *file) {
     struct stat found;
     int fd = atomic_load(&file->target.number);
     if (file->shared->reserved_to == 0 || zio_syscall(SYS_fstat, fd, &found) < 0)
         return;
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, found.st_mtim};
     if (zio_syscall(SYS_ftruncate, fd, found.st_size) == 0)
-        zio_syscall(SYS_utimensat, fd, NULL, times, 0);
+        restore_time(fd, &found);
 }
 
 /* As the kernel would refuse it now; what is acknowledged must not be refused later. */
@@ -42,11 +47,14 @@ static uint64_t ahead(const struct zio_nvm_pool *pool) {
 }
 
 static int allocate_space(struct zio_nvm_file *file, uint64_t from, uint64_t length) {
-    long result;
+    int fd = atomic_load(&file->target.number);
+    struct stat before;
+    long known = zio_syscall(SYS_fstat, fd, &before), result;
     do
-        result = zio_syscall(SYS_fallocate, atomic_load(&file->target.number), FALLOC_FL_KEEP_SIZE,
-                             from, length);
+        result = zio_syscall(SYS_fallocate, fd, FALLOC_FL_KEEP_SIZE, from, length);
     while (result == -EINTR);
+    if (known == 0 && result == 0)
+        restore_time(fd, &before);
     return (int)result;
 }
 
@@ -59,7 +67,7 @@ static int sync_target(struct zio_nvm_file *file) {
     return (int)result;
 }
 
-/* Allocating changes the target's time of modification, so it is noted as the pool's own doing
+/* Allocating may change the target's time of modification, so it is noted as the pool's own doing
  * around it. */
 int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length) {
     struct nvm_shared_file *shared = file->shared;
