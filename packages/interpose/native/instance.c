@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <zio/signals.h>
 #include <zio/syscall.h>
@@ -231,6 +232,11 @@ static void begin_without_views(void) {
     pthread_atfork(zio__before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
+/* quick_exit(3) runs these handlers, the last one first, and no destructors. */
+static void end_quickly(void) {
+    zio__files_end(false);
+}
+
 __attribute__((constructor(101))) static void set_up(void) {
     zio__resolve_real();
     zio__settings_read(&zio__settings);
@@ -252,6 +258,8 @@ __attribute__((constructor(101))) static void set_up(void) {
         return;
     }
     zio__files_set_up();
+    if (zio__follows())
+        at_quick_exit(end_quickly);
     if (is_sanitised()) {
         begin_without_views();
         turn_off("off: the program runs under a sanitizer");

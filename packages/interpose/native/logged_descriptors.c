@@ -80,6 +80,17 @@ void zio__files_settle(void) {
     errno = saved;
 }
 
+void zio__files_quiesce(void) {
+    struct zio__visit visit;
+    int saved = errno;
+    if (zio__follows() && zio__nvm_pool() && zio__visit_begin(&visit)) {
+        if (zio__nvm_pool())
+            zio__nvm_storage()->quiesce(zio__nvm_pool());
+        zio__visit_end(&visit);
+    }
+    errno = saved;
+}
+
 void zio__descriptors_look_again(uint64_t device, uint64_t inode) {
     struct zio__visit visit;
     struct stat status;

@@ -74,6 +74,8 @@ void zio__descriptor_leave(int fd, bool for_good);
 /* Every file gets what is logged, also those that are not open here: for a program that does not
  * follow files. */
 void zio__files_settle(void);
+/* The pool's thread in this process ends, until the next write. */
+void zio__files_quiesce(void);
 /* Its file gets what is logged for it, for a reader that is the kernel. */
 void zio__descriptor_settle(int fd);
 /* A file has got a name: who has it open unlogged looks again. */

@@ -350,6 +350,8 @@ int nvm__catch_up(struct zio_nvm_pool *pool, uint64_t *retired);
 /* nvm_worker.c */
 void nvm__start_worker(struct zio_nvm_pool *pool);
 void nvm__stop_worker(struct zio_nvm_pool *pool);
+/* Until the next write. */
+void nvm__pause_worker(struct zio_nvm_pool *pool);
 void nvm__free_worker(struct nvm_worker *worker);
 void nvm__call_workers(struct zio_nvm_pool *pool, bool all);
 

@@ -150,3 +150,14 @@ void nvm__stop_worker(struct zio_nvm_pool *pool) {
         zio_syscall(SYS_futex, &worker->thread, FUTEX_WAIT, thread, NULL);
     nvm__free_worker(worker);
 }
+
+void nvm__pause_worker(struct zio_nvm_pool *pool) {
+    if (nvm__usable(pool) == ZIO_ENOTSUP)
+        return;
+    uint64_t mask = zio_signals_block();
+    zio_lock_exclusive(&pool->table_lock);
+    nvm__stop_worker(pool);
+    pool->background = pool->wants_worker;
+    zio_unlock_exclusive(&pool->table_lock);
+    zio_signals_restore(mask);
+}

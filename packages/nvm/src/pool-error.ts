@@ -62,7 +62,7 @@ const advice: Partial<Record<string, string>> = {
   RECORD_DAMAGED: "`zio nvm recover --salvage DIRECTORY` writes what is good before it",
   RECORD_INVALID: "`zio nvm recover --salvage DIRECTORY` writes what is good before it",
   DATA_DAMAGED: "`zio nvm recover --salvage DIRECTORY` writes what is good before it",
-  UNSUITABLE: "it cannot allocate space ahead; use ext4, XFS or tmpfs",
+  UNSUITABLE: "it cannot allocate space ahead, or keeps no locks of mapped files (overlay); use ext4, XFS or tmpfs",
 };
 
 /** One line. */

@@ -185,6 +185,10 @@ struct zio_storage {
 
   /* Where LOGS_FILES is: `settle` for every file of the pool, also those that nobody has open. */
   int (*settle_all)(struct zio_storage_pool *pool);
+  /* Ends the threads that the provider has in this process, which are unknown to libc: before the
+   * process may have but one, and when its credentials have changed. They begin anew, as the process
+   * is then, with the next write. */
+  void (*quiesce)(struct zio_storage_pool *pool);
 };
 
 /* 0, or ZIO_EINVAL for another version or a table that is too short, ZIO_ENOTSUP where a function
@@ -202,7 +206,7 @@ static inline int zio_storage_check(const struct zio_storage *storage) {
       (!storage->attach || !storage->find || !storage->detach || !storage->log || !storage->read ||
        !storage->sync || !storage->status || !storage->retired || !storage->settle ||
        !storage->begin_change || !storage->end_change || !storage->leave || !storage->usage ||
-       !storage->settle_all))
+       !storage->settle_all || !storage->quiesce))
     return ZIO_ENOTSUP;
   return 0;
 }

@@ -80,6 +80,7 @@ static struct zio_storage full_storage(void) {
         .leave = PRESENT,
         .usage = PRESENT,
         .settle_all = PRESENT,
+        .quiesce = PRESENT,
         .before_fork = PRESENT,
         .after_fork = PRESENT,
     };

@@ -1,6 +1,6 @@
 /* The hooks on processes and credentials. fork(3) itself reaches us through pthread_atfork;
- * its relatives do not (TRAPS 1). The handler thread is not libc's, so credentials and
- * namespaces are followed by starting it anew (TRAPS 7). */
+ * its relatives do not (TRAPS 1). The handler thread and that of a pool are not libc's, so credentials
+ * and namespaces are followed by starting them anew (TRAPS 7). */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -139,6 +139,7 @@ static void keep(bool paths_change) {
 
 static void follow(void) {
     int saved = errno;
+    zio__files_quiesce();
     if (zio__is_tracking()) {
         zio_tracker_quiesce(&zio__tracker);
         zio_tracker_resume(&zio__tracker);
@@ -222,9 +223,11 @@ static bool leaves_threads(int kinds) {
     return (kinds & CLONE_NEWPID) && !(kinds & (CLONE_NEWUSER | CLONE_VM | CLONE_SIGHAND | CLONE_THREAD));
 }
 
-/* A process with a second thread may not enter a user namespace: the handler pauses. */
+/* A process with a second thread may not enter a user namespace: ours pause. */
 #define ZIO_ALONE(name, kinds, parameters, arguments)                                                     \
     ZIO_EXPORT int name parameters {                                                               \
+        if (!leaves_threads(kinds))                                                                \
+            zio__files_quiesce();                                                                  \
         if (!zio__is_tracking())                                                                   \
             return ZIO_REAL(name) arguments;                                                       \
         keep(true);                                                                                \

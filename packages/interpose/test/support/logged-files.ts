@@ -18,6 +18,8 @@ export interface LoggedRun {
   poolDirectory?: string;
   /** Whether both runs must leave the same files; true unless told. */
   sameFiles?: boolean;
+  /** Whether what processes that were killed left in the pool is applied before; true unless told. */
+  recovers?: boolean;
 }
 
 export interface LoggedResult {
@@ -76,7 +78,7 @@ export async function loggedBothWays(run: LoggedRun): Promise<LoggedResult> {
     const problems = disagreements(plain, zio);
     if (problems.length > 0) throw new Error(`${run.victim} ${run.args.join(" ")}\n  ${problems.join("\n  ")}`);
     // What a process left that was killed, or still used the pool when it ended.
-    if (readdirSync(poolDirectory).length > 0) await (await Pool.open(pool)).close();
+    if (run.recovers !== false && readdirSync(poolDirectory).length > 0) await (await Pool.open(pool)).close();
     if (run.sameFiles !== false) {
       const [left, right] = [filesIn(plainDirectory), filesIn(zioDirectory)];
       for (const path of new Set([...Object.keys(left), ...Object.keys(right)]))

@@ -2,6 +2,7 @@
 #include "victim.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/stat.h>
 
@@ -375,11 +376,65 @@ static void left_by_both(void) {
     tell_content("left by both");
 }
 
+/* It ends without destructors; nobody is left to bring the file up to date. */
+static void quits(void) {
+    int fd = open_log(O_RDWR);
+    byte *at = relayed();
+    say("written: %zd", write(fd, at, MESSAGE));
+    quick_exit(3);
+}
+
+/* The last one of the tree, whose parent is gone, ends at once. */
+static void daemonised(void) {
+    int fd = open_log(O_RDWR);
+    byte *at = relayed();
+    say("written: %zd", write(fd, at, MESSAGE));
+    need(daemon(1, 1) == 0, "daemon");
+    say("the daemon: %zd", write(fd, at + 1, 50000));
+    tell_content("the daemon");
+    _exit(0);
+}
+
+/* Threads of this process that have another user. */
+static int strangers(void) {
+    int found = 0;
+    for (int id = getpid(); id < getpid() + 64; id++) {
+        char path[64];
+        struct stat status;
+        snprintf(path, sizeof path, "/proc/self/task/%d", id);
+        found += stat(path, &status) == 0 && status.st_uid != geteuid();
+    }
+    return found;
+}
+
+static void becomes_another(void) {
+    byte *at = relayed();
+    int fd = open_log(O_RDWR);
+    say("written: %zd", write(fd, at, MESSAGE));
+    if (getuid() == 0)
+        need(setgid(65534) == 0 && setuid(65534) == 0, "setuid");
+    say("strangers: %d", strangers());
+    say("written: %zd", write(fd, at, MESSAGE));
+    say("strangers: %d", strangers());
+}
+
+static void enters_namespace(void) {
+    byte *at = relayed();
+    int fd = open_log(O_RDWR);
+    say("written: %zd", write(fd, at, MESSAGE));
+    int entered = unshare(CLONE_NEWUSER), error = errno;
+    say("entered: %d %s", entered, entered ? strerrorname_np(error) : "");
+    say("written: %zd", write(fd, at, MESSAGE));
+    tell_content("in the namespace");
+}
+
 static const struct sub_case cases[] = {
     {"in-turns", in_turns},   {"appenders", appenders}, {"killed", killed},
     {"executed", executed},   {"follower", follower},   {"inherited", inherited_views},
     {"locked", locked},       {"locked-by-reader", locked_by_reader},
     {"without-rights", without_rights}, {"left-by-both", left_by_both},
+    {"quits", quits},         {"daemonised", daemonised},
+    {"another", becomes_another}, {"namespace", enters_namespace},
 };
 
 VICTIM_MAIN(cases)

@@ -165,6 +165,10 @@ static int settle_all(struct zio_storage_pool *pool) {
     return zio_nvm_settle_all(pool_of(pool));
 }
 
+static void quiesce(struct zio_storage_pool *pool) {
+    nvm__pause_worker(pool_of(pool));
+}
+
 static int begin_change(struct zio_storage_file *file) {
     return zio_nvm_begin_change(file_of(file));
 }
@@ -228,4 +232,5 @@ const struct zio_storage zio_storage = {
     .before_fork = before_fork,
     .after_fork = after_fork,
     .settle_all = settle_all,
+    .quiesce = quiesce,
 };
