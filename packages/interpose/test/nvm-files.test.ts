@@ -41,6 +41,7 @@ const uses: Sentences = {
   "files get other names and lose them": ["names", { logged: 300_000 }],
   "sizes and times are those of the log": ["times", { logged: 200 }],
   "descriptors are copied, closed, used again and sent": ["descriptors", { logged: 150_000 }],
+  "the file behind a log is never opened on a standard stream's number": ["low-numbers", { logged: 300_000 }],
   "O_DSYNC, O_SYNC and sync write what is logged": ["synchronous", { logged: 240_000 }],
   "streams read and write the same file": ["streams", { logged: 70_000, left: 1 }],
   "mappings show what is written": ["mapped", { byReference: message, left: 1 }],

@@ -87,13 +87,6 @@ static int enter_settled(struct zio_nvm_file *file, uint64_t *mask, uint64_t *in
     }
 }
 
-/* The entry goes: nothing of the file is in the log, and recovery is not to look for it. */
-static int free_entry(struct zio_nvm_file *file) {
-    nvm__fetch_entry(file);
-    file->entry->state = NVM_FILE_FREE;
-    return nvm__write_entry(file);
-}
-
 int zio_nvm_begin_change(struct zio_nvm_file *file) {
     if (nvm__usable(file->pool) == ZIO_ENOTSUP)
         return ZIO_ENOTSUP;
@@ -105,7 +98,7 @@ int zio_nvm_begin_change(struct zio_nvm_file *file) {
         result = ZIO_ENOTSUP;
     if (result == 0) {
         file->shared->altering = 1;
-        result = free_entry(file);
+        result = nvm__free_entry(file);
     }
     nvm__leave_state(file->pool, inner);
     if (result < 0)
@@ -169,7 +162,7 @@ int zio_nvm_leave(struct zio_nvm_file *file) {
         return result;
     if (!atomic_load(&file->shared->left)) {
         atomic_store(&file->shared->left, 1);
-        result = free_entry(file);
+        result = nvm__free_entry(file);
     }
     nvm__leave_state(file->pool, inner);
     nvm__unlock_file(file, mask);

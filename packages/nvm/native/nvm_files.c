@@ -103,6 +103,12 @@ int nvm__write_entry(struct zio_nvm_file *file) {
     return 0;
 }
 
+int nvm__free_entry(struct zio_nvm_file *file) {
+    nvm__fetch_entry(file);
+    file->entry->state = NVM_FILE_FREE;
+    return nvm__write_entry(file);
+}
+
 static int stat_target(int descriptor, struct statx *found) {
     return (int)zio_syscall(SYS_statx, descriptor, "", AT_EMPTY_PATH,
                             STATX_BASIC_STATS | STATX_BTIME, found);
@@ -215,9 +221,7 @@ int nvm__forget_file(struct zio_nvm_file *file) {
     struct nvm_shared_file *shared = file->shared;
     if (nvm__has_target(file))
         nvm__trim_target(file);
-    nvm__fetch_entry(file);
-    file->entry->state = NVM_FILE_FREE;
-    int result = nvm__write_entry(file);
+    int result = nvm__free_entry(file);
     atomic_store(&shared->known, 0);
     atomic_store(&shared->left, 0);
     atomic_store(&shared->modified_ns, 0);

@@ -218,6 +218,8 @@ int nvm__init_files(struct zio_nvm_pool *pool, bool load, uint32_t *repaired,
 int nvm__choose_entry(struct zio_nvm_pool *pool, uint32_t slot, uint32_t *copy, uint32_t *damaged);
 void nvm__fetch_entry(struct zio_nvm_file *file); /* into file->entry */
 int nvm__write_entry(struct zio_nvm_file *file);  /* from there */
+/* Nothing of the file is in the log, and recovery is not to look for it. */
+int nvm__free_entry(struct zio_nvm_file *file);
 uint64_t nvm__device_of_stat(uint64_t device);
 int nvm__note_target(struct zio_nvm_file *file); /* remembers what the target looks like now */
 int nvm__check_target(struct zio_nvm_file *file, bool accept_changed,

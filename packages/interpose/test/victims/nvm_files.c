@@ -2,6 +2,7 @@
 /* Files whose writes may be logged: what a program writes and reads, with every result, errno, the
  * size and the bytes that come back. The pattern is *.log. */
 #include "nvm_file.h"
+#include "nvm_records.h"
 
 static void appends(void) {
     int fd = open_log(O_WRONLY | O_APPEND);
@@ -171,21 +172,6 @@ static void *append_records(void *argument) {
     return NULL;
 }
 
-static void tell_records(void) {
-    static byte record[500];
-    int fd = open(NAME, O_RDONLY), counts[256] = {0}, torn = 0;
-    while (read(fd, record, sizeof record) == sizeof record) {
-        counts[record[0]]++;
-        for (size_t i = 0; i < sizeof record; i++)
-            torn += record[i] != record[0];
-    }
-    for (int i = 0; i < 256; i++)
-        if (counts[i])
-            say("%d records of %d", counts[i], i);
-    say("%d bytes at the wrong place", torn);
-    close(fd);
-}
-
 static void threads(void) {
     pthread_t thread[4];
     static byte numbers[4] = {1, 2, 3, 4};
@@ -194,7 +180,7 @@ static void threads(void) {
         need(pthread_create(&thread[i], NULL, append_records, &numbers[i]) == 0, "thread");
     for (int i = 0; i < 4; i++)
         pthread_join(thread[i], NULL);
-    tell_records();
+    tell_records(NAME, 500, true);
 }
 
 /* Random calls on a few descriptors of one file: each result is told. */

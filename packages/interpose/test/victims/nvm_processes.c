@@ -1,5 +1,5 @@
 /* One logged file in several processes: forked, executed, spawned, killed. The pattern is *.log. */
-#include "victim.h"
+#include "nvm_records.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -81,28 +81,15 @@ static void in_turns(void) {
     tell_content("in turns");
 }
 
+enum { RECORD = 700 };
+
 static void append_records(byte number, int count) {
-    byte record[700];
+    byte record[RECORD];
     int fd = open(NAME, O_WRONLY | O_APPEND);
     need(fd >= 0, "open");
     memset(record, number, sizeof record);
     for (int i = 0; i < count; i++)
         need(write(fd, record, sizeof record) == sizeof record, "write");
-    close(fd);
-}
-
-static void tell_records(bool exactly) {
-    static byte record[700];
-    int fd = open(NAME, O_RDONLY), counts[256] = {0}, torn = 0;
-    while (read(fd, record, sizeof record) == sizeof record) {
-        counts[record[0]]++;
-        for (size_t i = 0; i < sizeof record; i++)
-            torn += record[i] != record[0];
-    }
-    for (int i = 0; i < 256; i++)
-        if (counts[i])
-            exactly ? say("%d records of %d", counts[i], i) : say("some records of %d", i);
-    say("%d bytes at the wrong place", torn);
     close(fd);
 }
 
@@ -116,7 +103,7 @@ static void appenders(void) {
         }
     for (int i = 0; i < 4; i++)
         await_child(children[i], "appender");
-    tell_records(true);
+    tell_records(NAME, RECORD, true);
 }
 
 static void killed(void) {
@@ -140,7 +127,7 @@ static void killed(void) {
         await_child(children[i], "appender");
         append_records((byte)(i + 20), 20);
     }
-    tell_records(false);
+    tell_records(NAME, RECORD, false);
 }
 
 static void run(const char *label, char *const arguments[]) {

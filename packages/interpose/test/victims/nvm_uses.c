@@ -198,6 +198,22 @@ static void descriptors(void) {
     }
 }
 
+/* The program closes what it does not know, and a standard stream: nothing of ours may get its
+ * number. */
+static void low_numbers(void) {
+    int fd = open_log(O_RDWR);
+    byte *at = relayed(), *back = map_private(MESSAGE);
+    TELL(write(fd, at, MESSAGE));
+    TELL(ftruncate(fd, MESSAGE + 200000));
+    TELL(pwrite(fd, at, 100000, 5000));
+    TELL(close_range(100, ~0u, 0));
+    TELL(close(0));
+    TELL(pread(fd, back, 100000, MESSAGE + 1000));
+    TELL(fcntl(0, F_GETFD));
+    TELL(write(0, "lost", 4));
+    tell_content("low numbers");
+}
+
 static void synchronous(void) {
     byte *at = relayed();
     int fd = open_log(O_WRONLY | O_APPEND | O_DSYNC), other = open(NAME, O_WRONLY | O_SYNC);
@@ -314,7 +330,7 @@ static const struct sub_case cases[] = {
     {"names", names},
     {"times", times},
     {"descriptors", descriptors},
-    {"synchronous", synchronous},
+    {"synchronous", synchronous}, {"low-numbers", low_numbers},
     {"streams", streams},
     {"mapped", mapped},
     {"transfers", transfers},
