@@ -39,7 +39,7 @@ static struct zio__usage *usage_of(struct zio__usage *usages, zio_handle origin,
 static void measure(struct zio_tracker *tracker, int stripe, struct zio__usage *usages) {
     struct zio__section section;
     struct zio_view view;
-    if (!zio__begin(tracker, &section, UINT64_C(1) << stripe, 0, false))
+    if (!zio__begin(tracker, &section, UINT64_C(1) << stripe, 0, ZIO__HURRIED))
         return;
     const struct zio_view_tree *tree = &tracker->map.stripes[stripe].tree;
     for (uint64_t at = 0; zio_view_tree_next(tree, at, &view); at = zio__view_end(&view)) {
@@ -84,7 +84,7 @@ static void empty_chosen(struct zio_tracker *tracker, int stripe, struct zio__us
     struct zio__section section;
     struct zio_view view;
     for (uint64_t at = 0;; at = zio__page_up(zio__view_end(&view))) {
-        if (!zio__begin(tracker, &section, 0, UINT64_C(1) << stripe, false))
+        if (!zio__begin(tracker, &section, 0, UINT64_C(1) << stripe, ZIO__HURRIED))
             return;
         bool found = next_chosen(tracker, stripe, usages, at, &view);
         if (found)

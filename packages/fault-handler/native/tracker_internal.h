@@ -58,11 +58,16 @@ struct zio__section {
     zio_stripes shared, exclusive;
 };
 
+/* How long a section waits while the map is changing. Willing: a little, because to do without it
+ * costs more, as where bytes are copied instead: that would touch views, and those touches wait for
+ * the same. */
+enum zio__patience { ZIO__HURRIED, ZIO__WILLING, ZIO__PATIENT };
+
 /* Enters a section in which the views of the stripes may be relied upon, or returns false
- * with nothing held (counted): the map is changing, this is not the owner, or the
- * descriptor is lost. `patient` waits for a changing map instead. */
+ * with nothing held (counted): the map is changing (and who is patient waits for it instead), this is
+ * not the owner, or the descriptor is lost. */
 bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_stripes shared,
-                zio_stripes exclusive, bool patient);
+                zio_stripes exclusive, enum zio__patience patience);
 void zio__end(struct zio_tracker *tracker, struct zio__section *section);
 
 /* Where the program closed the descriptor's number or put another file there, takes the descriptor

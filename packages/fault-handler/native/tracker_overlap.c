@@ -44,7 +44,7 @@ static bool save_holes(struct zio__pass *pass, uint64_t from, uint64_t length,
                        struct holes *holes) {
     uint64_t covered;
     struct zio_tracker *tracker = pass->tracker;
-    if (!zio__begin(tracker, &pass->section, zio_view_map_stripes(from, length), 0, false))
+    if (!zio__begin(tracker, &pass->section, zio_view_map_stripes(from, length), 0, ZIO__WILLING))
         return false;
     int count = (int)zio_view_map_translate(&tracker->map, from, length, pass->views,
                                             ZIO__PASS_VIEWS / 2, &covered);
@@ -110,7 +110,8 @@ static bool copy_overlapping_once(struct zio_tracker *tracker, uint64_t to, uint
     if (!save_holes(&pass, from, length, &holes))
         return false;
     if (!zio__begin(tracker, &pass.section, 0,
-                    zio_view_map_stripes(from, length) | zio_view_map_stripes(to, length), false)) {
+                    zio_view_map_stripes(from, length) | zio_view_map_stripes(to, length),
+                    ZIO__WILLING)) {
         zio__forget_holds(&pass);
         if (holes.saved)
             zio_origin_release(holes.saved);

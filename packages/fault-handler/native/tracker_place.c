@@ -235,7 +235,7 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
                                       .handle = (zio_handle)(uintptr_t)origin,
                                       .offset = offset,
                                       .tag = site};
-    if (zio__begin(tracker, &pass.section, 0, zio_view_map_stripes(start, length), false)) {
+    if (zio__begin(tracker, &pass.section, 0, zio_view_map_stripes(start, length), ZIO__WILLING)) {
         atomic_fetch_add(&tracker->changes, 1); /* once: the caller counts on it */
         zio__place_run(&pass, 0, 1);
         zio__end(tracker, &pass.section);
@@ -300,7 +300,7 @@ static uint64_t copy_disjoint(struct zio_tracker *tracker, uint64_t to, uint64_t
     zio__pass_init(&pass, tracker, true);
     pass.may_keep = ZIO__KEPT_RUNS;
     if (!zio__begin(tracker, &pass.section, zio_view_map_stripes(from, length),
-                    zio_view_map_stripes(to, length), false))
+                    zio_view_map_stripes(to, length), ZIO__WILLING))
         return 0;
     pass.count = (int)zio_view_map_translate(&tracker->map, from, length, pass.views,
                                              ZIO__PASS_VIEWS, &covered);

@@ -58,7 +58,7 @@ bool zio_tracker_plan_input(struct zio_tracker *tracker, void *buffer, size_t le
     plan->tail = end - last;
     if (zio_tracker_may_hold(tracker, buffer, length)) {
         struct zio__section section;
-        if (!zio__begin(tracker, &section, zio_view_map_stripes(start, length), 0, false))
+        if (!zio__begin(tracker, &section, zio_view_map_stripes(start, length), 0, ZIO__WILLING))
             return false;
         if (plan->head > 0 && is_viewed(tracker, start))
             plan->head = 0;
@@ -119,7 +119,7 @@ int zio_tracker_translate(struct zio_tracker *tracker, const void *start, size_t
     uint64_t at = zio__address(start), end = at + length, translated = 0;
     if (!zio_tracker_may_hold(tracker, start, length))
         return 0;
-    if (!zio__begin(tracker, &section, zio_view_map_stripes(at, length), 0, false))
+    if (!zio__begin(tracker, &section, zio_view_map_stripes(at, length), 0, ZIO__WILLING))
         return ZIO_EAGAIN;
     int count = 0, kept = 0;
     while (at < end && count >= 0) {
@@ -157,7 +157,8 @@ int zio_tracker_translate(struct zio_tracker *tracker, const void *start, size_t
 }
 
 /* Calls act for each maximal viewed stretch of the whole pages in the range. */
-static bool each_viewed(struct zio_tracker *tracker, const void *start, size_t length, bool patient,
+static bool each_viewed(struct zio_tracker *tracker, const void *start, size_t length,
+                        enum zio__patience patience,
                         void (*act)(struct zio_tracker *tracker, uint64_t start, uint64_t end)) {
     struct zio__section section;
     struct zio_view view;
@@ -165,7 +166,7 @@ static bool each_viewed(struct zio_tracker *tracker, const void *start, size_t l
              to = zio__page_down(zio__address(start) + length);
     if (from >= to || !zio_view_map_may_hold(&tracker->map, from, to - from))
         return true;
-    if (!zio__begin(tracker, &section, 0, zio_view_map_stripes(from, to - from), patient))
+    if (!zio__begin(tracker, &section, 0, zio_view_map_stripes(from, to - from), patience))
         return false;
     for (uint64_t at = from; at < to;) {
         if (!zio_view_map_next(&tracker->map, at, to - at, &view))
@@ -194,11 +195,11 @@ static void fill_overwritten(struct zio_tracker *tracker, uint64_t start, uint64
 }
 
 void zio_tracker_overwrite(struct zio_tracker *tracker, void *start, size_t length) {
-    each_viewed(tracker, start, length, false, fill_overwritten);
+    each_viewed(tracker, start, length, ZIO__WILLING, fill_overwritten);
 }
 
 void zio_tracker_make_room(struct zio_tracker *tracker, void *start, size_t length) {
-    each_viewed(tracker, start, length, false, fill_stretch);
+    each_viewed(tracker, start, length, ZIO__WILLING, fill_stretch);
 }
 
 static void show_zeros(struct zio_tracker *tracker, uint64_t start, uint64_t end) {
@@ -209,19 +210,19 @@ static void show_zeros(struct zio_tracker *tracker, uint64_t start, uint64_t end
 }
 
 void zio_tracker_discard(struct zio_tracker *tracker, void *start, size_t length) {
-    each_viewed(tracker, start, length, false, show_zeros);
+    each_viewed(tracker, start, length, ZIO__HURRIED, show_zeros);
 }
 
 void zio_tracker_zero(struct zio_tracker *tracker, void *start, size_t length) {
     struct zio_view views[ZIO__PASS_VIEWS];
-    zio_tracker_discard(tracker, start, length);
+    each_viewed(tracker, start, length, ZIO__WILLING, show_zeros);
     uint64_t at = zio__address(start), end = at + length;
     while (at < end) {
         struct zio__section section;
         uint64_t covered = end - at;
         size_t found = 0;
         if (zio_view_map_may_hold(&tracker->map, at, end - at) &&
-            zio__begin(tracker, &section, zio_view_map_stripes(at, end - at), 0, false)) {
+            zio__begin(tracker, &section, zio_view_map_stripes(at, end - at), 0, ZIO__WILLING)) {
             found = zio_view_map_translate(&tracker->map, at, end - at, views, ZIO__PASS_VIEWS,
                                            &covered);
             zio__end(tracker, &section);
@@ -256,7 +257,7 @@ bool zio_tracker_materialise(struct zio_tracker *tracker, const void *start, siz
         return true;
     int code = ZIO_EAGAIN;
     while (code == ZIO_EAGAIN) {
-        if (!zio__begin(tracker, &section, 0, zio_view_map_stripes(from, to - from), true))
+        if (!zio__begin(tracker, &section, 0, zio_view_map_stripes(from, to - from), ZIO__PATIENT))
             return zio_tracker_is_owner(tracker) && materialise_by_touch(from, to);
         code = zio__fill_all(tracker, from, to);
         zio__end(tracker, &section);
@@ -308,7 +309,7 @@ long zio_tracker_retire(struct zio_tracker *tracker, void *start, size_t length,
     uint64_t from = zio__address(start), to = zio__page_up(from + length);
     if (from % ZIO__PAGE != 0 || to <= from ||
         !zio_view_map_may_hold(&tracker->map, from, to - from) ||
-        !zio__begin(tracker, &section, 0, zio_view_map_stripes(from, to - from), false))
+        !zio__begin(tracker, &section, 0, zio_view_map_stripes(from, to - from), ZIO__HURRIED))
         return issue(call);
     atomic_fetch_add(&tracker->evicted, 1); /* the kernel will not tell */
     bool silent = zio_uffd_unregister(&tracker->uffd, from, to - from) == 0;

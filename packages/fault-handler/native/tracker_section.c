@@ -156,9 +156,8 @@ static int regain(struct zio_tracker *tracker) {
     return code;
 }
 
-/* An event is unread, or whoever raised it has not run again since. Bytes copied instead would touch
- * views, and those touches wait for the same; so it is waited for, but not where the last wait was in
- * vain. */
+/* An event is unread, or whoever raised it has not run again since: usually a matter of microseconds.
+ * Whether to try again; not where the last wait was in vain. */
 static bool await_event(struct zio_tracker *tracker, int attempt) {
     if (atomic_load_explicit(&tracker->restless, memory_order_relaxed))
         return false;
@@ -166,7 +165,8 @@ static bool await_event(struct zio_tracker *tracker, int attempt) {
         atomic_store_explicit(&tracker->restless, true, memory_order_relaxed);
         return false;
     }
-    zio__pause(20000);
+    if (attempt >= ZIO__ATTEMPTS / 2)
+        zio__pause(20000);
     return true;
 }
 
@@ -186,7 +186,8 @@ static bool lock_if_quiet(struct zio_tracker *tracker, const struct zio__section
 }
 
 bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_stripes shared,
-                zio_stripes exclusive, bool patient) {
+                zio_stripes exclusive, enum zio__patience patience) {
+    bool patient = patience == ZIO__PATIENT;
     if (atomic_load_explicit(&tracker->state, memory_order_acquire) != ZIO_TRACKER_ACTIVE ||
         !zio_tracker_is_owner(tracker))
         return false;
@@ -228,7 +229,7 @@ bool zio__begin(struct zio_tracker *tracker, struct zio__section *section, zio_s
             }
         }
         if (code != 0 && !patient) {
-            if (code == ZIO_EAGAIN && await_event(tracker, attempt))
+            if (code == ZIO_EAGAIN && patience == ZIO__WILLING && await_event(tracker, attempt))
                 continue;
             break;
         }
