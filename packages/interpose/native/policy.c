@@ -189,7 +189,7 @@ static bool elides(void *context, uint16_t tag, uint64_t bytes) {
         return false;
     if (!atomic_load_explicit(&site->has_failed, memory_order_relaxed))
         atomic_store_explicit(&site->penalty, 0, memory_order_relaxed);
-    zio__rest_forget(&site->rest);
+    zio__rest_end(&site->rest);
     atomic_store_explicit(&site->account, 0, memory_order_relaxed);
     atomic_store_explicit(&site->pause, 0, memory_order_relaxed);
     return true;

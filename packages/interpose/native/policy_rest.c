@@ -5,9 +5,8 @@
 #include <zio/syscall.h>
 
 enum {
-    /* What was measured may have been something else: a program that starts up. It counts up to so
-     * many times what the account says. */
-    MOST_TIMES = 16,
+    /* What was measured may have been something else: a program that starts up. It counts up to this. */
+    MOST_MEASURED = 16000000,
     LEAST_MORE = 16,
     MOST_MORE = 1 << 16,
 };
@@ -35,6 +34,11 @@ void zio__rest_input(struct zio__rest *rest) {
 void zio__rest_forget(struct zio__rest *rest) {
     if (get(&rest->tried) != 0)
         set(&rest->tried, 0);
+}
+
+void zio__rest_end(struct zio__rest *rest) {
+    set(&rest->tried, 0);
+    atomic_store_explicit(&rest->inputs, 0, memory_order_relaxed);
 }
 
 void zio__rest_left_alone(struct zio__rest *rest, uint64_t loss) {
@@ -66,8 +70,8 @@ uint32_t zio__rest_more(struct zio__rest *rest) {
     uint64_t began = get(&rest->began), took = cpu_time() - began, loss = get(&rest->loss);
     if (began != 0 && rested > 0) {
         uint64_t each = took / rested + 1, measured = excess(rest, each);
-        uint64_t most = MOST_TIMES * loss;
-        uint64_t cost = measured < loss ? loss : measured < most ? measured : most;
+        measured = measured < MOST_MEASURED ? measured : MOST_MEASURED;
+        uint64_t cost = measured < loss ? loss : measured;
         uint64_t enough = ZIO__REST_FACTOR * cost;
         if (took < enough) {
             uint64_t more = (enough - took) / each;
@@ -76,7 +80,6 @@ uint32_t zio__rest_more(struct zio__rest *rest) {
             return (uint32_t)more;
         }
     }
-    atomic_store_explicit(&rest->inputs, 0, memory_order_relaxed);
-    set(&rest->began, 0);
+    zio__rest_end(rest);
     return 0;
 }

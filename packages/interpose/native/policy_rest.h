@@ -34,7 +34,9 @@ void zio__rest_left_alone(struct zio__rest *rest, uint64_t loss);
 void zio__rest_loses(struct zio__rest *rest, uint64_t loss);
 /* It has settled, and rests for so many inputs, at least. */
 void zio__rest_begin(struct zio__rest *rest, uint32_t inputs);
-/* They have passed. Returns how many more are to; 0: the site may be tried again. */
+/* They have passed. Returns how many more are to; 0: the site may be tried again, the rest has ended. */
 uint32_t zio__rest_more(struct zio__rest *rest);
+/* The rest ends for another reason. With the next input another try begins. */
+void zio__rest_end(struct zio__rest *rest);
 
 #endif

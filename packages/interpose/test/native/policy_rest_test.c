@@ -67,7 +67,8 @@ int main(void) {
     expect("one that took 500 us", rest_of(&rest), 10000, 10000 + PAUSE);
 
     try(&rest, 10, EACH + 100000 * MICROSECOND, 10 * MICROSECOND);
-    expect("one beside which the program did something else", rest_of(&rest), 3200, 3200 + PAUSE);
+    expect("one beside which the program did something else", rest_of(&rest), 320000,
+           320000 + PAUSE);
 
     try(&rest, 10, EACH, 100 * MICROSECOND);
     zio__rest_loses(&rest, 200 * MICROSECOND);
@@ -77,6 +78,11 @@ int main(void) {
     zio__rest_forget(&rest);
     try(&rest, 10, EACH + 50 * MICROSECOND, 100 * MICROSECOND);
     expect("a site that was in credit before", rest_of(&rest), 2000, 2000 + PAUSE);
+
+    inputs(1000000, EACH);
+    zio__rest_end(&rest);
+    try(&rest, 10, EACH, 100 * MICROSECOND);
+    expect("a site that was called back", rest_of(&rest), 2000, 2000 + PAUSE);
     if (failures == 0)
         printf("rests hold\n");
     return failures != 0;
