@@ -147,7 +147,7 @@ static void elided(void *context, uint16_t tag, uint64_t bytes) {
     (void)context;
     if (bytes > 0)
         atomic_store_explicit(&sites[tag % SITES].copied, true, memory_order_relaxed);
-    credit(tag, zio__copies_cost(&sites[tag % SITES].copies, bytes) - zio__settings.costs.elide);
+    credit(tag, zio__copies_saves(&sites[tag % SITES].copies, bytes));
 }
 
 /* The views had to be made for it; that was charged with their copies. */
@@ -171,8 +171,8 @@ static void evicted(void *context, uint16_t tag, uint64_t bytes) {
         debit(tag, (int64_t)(zio__settings.costs.page * bytes / PAGE));
 }
 
-/* Of whose copy the thread is to say how long it takes; 0: nobody's. */
-static __thread uint16_t timed;
+/* Of whose copy the thread is to say how long it takes, made or elided; 0: nobody's. */
+static __thread uint16_t timed_copy, timed_elision;
 
 /* Views outlast the reasons to make them: of a site that is left alone, bytes are copied. Unless it
  * is left alone because nobody copied them. */
@@ -180,10 +180,12 @@ static bool elides(void *context, uint16_t tag, uint64_t bytes) {
     (void)context;
     struct site *site = &sites[tag % SITES];
     if (!is_paused(site)) {
-        if (!zio__copies_asks(&site->copies, bytes))
-            return true;
-        timed = tag;
-        return false;
+        enum zio__asked asked = zio__copies_asks(&site->copies, bytes);
+        if (asked == ZIO__ASKS_FOR_COPY)
+            timed_copy = tag;
+        if (asked == ZIO__ASKS_FOR_NEXT)
+            timed_elision = tag;
+        return asked != ZIO__ASKS_FOR_COPY;
     }
     if (!atomic_exchange_explicit(&site->is_uncopied, false, memory_order_relaxed))
         return false;
@@ -229,17 +231,30 @@ static uint64_t now(void) {
     return (uint64_t)time.tv_sec * UINT64_C(1000000000) + (uint64_t)time.tv_nsec;
 }
 
-struct zio__timed_copy zio__policy_copy_begins(void) {
-    struct zio__timed_copy copy = {.site = timed};
-    timed = 0;
-    if (copy.site)
-        copy.began = now();
-    return copy;
+static struct zio__timed begin(uint16_t *whose) {
+    struct zio__timed timed = {.site = *whose};
+    *whose = 0;
+    if (timed.site)
+        timed.began = now();
+    return timed;
 }
 
-void zio__policy_copy_ends(struct zio__timed_copy copy, size_t bytes) {
-    if (copy.site)
-        zio__copies_took(&sites[copy.site % SITES].copies, bytes, now() - copy.began);
+struct zio__timed zio__policy_copy_begins(void) {
+    return begin(&timed_copy);
+}
+
+void zio__policy_copy_ends(struct zio__timed timed, size_t bytes) {
+    if (timed.site)
+        zio__copies_took(&sites[timed.site % SITES].copies, bytes, now() - timed.began);
+}
+
+struct zio__timed zio__policy_elision_begins(void) {
+    return begin(&timed_elision);
+}
+
+void zio__policy_elision_ends(struct zio__timed timed) {
+    if (timed.site)
+        zio__copies_elided(&sites[timed.site % SITES].copies, now() - timed.began);
 }
 
 size_t zio__policy_threshold(void) {

@@ -31,12 +31,15 @@ void zio__policy_overwrote(uint16_t site);
 /* Bytes of its input that went to a pool's log by reference. */
 void zio__policy_logged(uint16_t site, size_t bytes);
 
-/* Around the moving of bytes that a copy of views comes down to: some are timed. */
-struct zio__timed_copy {
+/* Around the moving of bytes that a copy of views comes down to, and around a copy that is elided
+ * (`ends` only if it was): some are timed. */
+struct zio__timed {
     uint64_t began;
     uint16_t site; /* 0: this one is not */
 };
-struct zio__timed_copy zio__policy_copy_begins(void);
-void zio__policy_copy_ends(struct zio__timed_copy copy, size_t bytes);
+struct zio__timed zio__policy_copy_begins(void);
+void zio__policy_copy_ends(struct zio__timed timed, size_t bytes);
+struct zio__timed zio__policy_elision_begins(void);
+void zio__policy_elision_ends(struct zio__timed timed);
 
 #endif

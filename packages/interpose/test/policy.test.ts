@@ -42,7 +42,8 @@ test("each thread may have buffers of its own made missing without charge", asyn
 
 test("what small copies cost is found out, whatever it was said to be", async () => {
   const bytes = 64 << 10;
-  const said = { copy: 1_000_000, elide: 300_000, input: 0, overwrite: 0 };
+  // By these numbers views save 2.8 ms a message; in fact no copy takes as long as the input is said to.
+  const said = { copy: 1_000_000, elide: 300_000, input: 200_000, overwrite: 0 };
   const counters = await countersAfter(messages, 4, { costs: said }, {}, [], { bytes });
   expect(counters.elidedBytes).toBeGreaterThan(4 * 10 * bytes);
   expect(counters["fallbacks.backed-off"]).toBeGreaterThan(messages / 2);

@@ -31,7 +31,7 @@ static bool copy_from_origins(unsigned char *to, const void *from, size_t length
         zio_tracker_make_room(&zio__tracker, to, length);
     if (count <= 0)
         return false;
-    struct zio__timed_copy timed = zio__policy_copy_begins();
+    struct zio__timed timed = zio__policy_copy_begins();
     for (int i = 0; i < count; i++) {
         zio__real.memcpy(to, pieces[i].iov_base, pieces[i].iov_len);
         to += pieces[i].iov_len;
@@ -55,8 +55,11 @@ static bool copy_views(void *to, const void *from, size_t length) {
         return false;
     }
     zio__ledger_tidy();
-    if (zio_tracker_copy(&zio__tracker, to, from, length))
+    struct zio__timed timed = zio__policy_elision_begins();
+    if (zio_tracker_copy(&zio__tracker, to, from, length)) {
+        zio__policy_elision_ends(timed);
         return true;
+    }
     if (overlaps(to, from, length))
         return false;
     return copy_from_origins(to, from, length);
