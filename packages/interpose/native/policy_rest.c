@@ -65,6 +65,7 @@ static uint64_t excess(const struct zio__rest *rest, uint64_t each) {
     return tried != 0 && began > tried + usual ? began - tried - usual : 0;
 }
 
+/* In a forked child the clock has begun anew, and what went by since seems endless: the rest ends. */
 uint32_t zio__rest_more(struct zio__rest *rest) {
     uint32_t rested = atomic_load_explicit(&rest->rested, memory_order_relaxed);
     uint64_t began = get(&rest->began), took = cpu_time() - began, loss = get(&rest->loss);
