@@ -8,7 +8,7 @@
 
 #include <zio/syscall.h>
 
-enum { STEP_BYTES = 16 << 20 };
+enum { STEP_BYTES = 16 << 20 }; /* where a sync costs nothing, and a digest may be waiting */
 
 /* Under the state lock. What is reserved beyond the end of a file that grows by appending. */
 static uint64_t left_of(const struct nvm_shared_file *shared) {
@@ -44,7 +44,9 @@ static int begin(struct zio_nvm_file *file, struct step *step) {
         result = nvm__open_target(file, NULL);
         shared->unaided = result != 0 || nvm__exceeds_limit(shared->reserved_to + wanted - left);
         step->from = shared->reserved_to;
-        step->bytes = wanted - left < STEP_BYTES ? wanted - left : STEP_BYTES;
+        step->bytes = wanted - left;
+        if (file->pool->medium == ZIO_NVM_MEDIUM_DRAM && step->bytes > STEP_BYTES)
+            step->bytes = STEP_BYTES;
         step->use = shared->use;
         if (!shared->unaided) {
             result = nvm__mark_file(file);

@@ -75,7 +75,7 @@ static void put_group(struct zio_nvm_file *file, struct nvm_group *group, uint64
         record.kind = staged->kind;
         record.flags =
             (uint16_t)((i + 1 < group->count ? NVM_RECORD_MORE : 0) |
-                       (pool->flags & NVM_FLAG_CHECKSUM_DATA && !is_inline ? NVM_RECORD_CRC : 0));
+                       (nvm__checks_data(pool) && !is_inline ? NVM_RECORD_CRC : 0));
         record.slot = file->slot;
         record.use = file->shared->use;
         record.offset = at;

@@ -11,7 +11,8 @@
  *   ring    records, from any multiple of 64 on; a record never wraps
  *   data    blocks of 4096 bytes; behind them, to the end of the pool, their counts, volatile too
  *
- * A record counts after a power cut where a valid commit record covers it; after the death of a
+ * A record counts after a power cut where a commit record covers it that is valid, and proved by what
+ * it covers where it says so; after the death of a
  * process every valid record counts. docs/decisions/0019-a-pool-is-a-ring-and-blocks.md */
 #ifndef ZIO_NVM_FORMAT_H
 #define ZIO_NVM_FORMAT_H
@@ -89,6 +90,9 @@ enum {
     NVM_RECORD_MORE = 1,   /* the next record belongs to the same write */
     NVM_RECORD_CRC = 2,    /* data_crc is there */
     NVM_RECORD_TWIN = 4,   /* the second of a pair of commits */
+    NVM_RECORD_ALONE = 8,  /* of a commit: nothing was fenced before it but what `data`, a sequence
+                              number, covers: it counts where all records after that are good, with
+                              their data; they have checksums */
 };
 
 struct nvm_record {

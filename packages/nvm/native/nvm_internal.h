@@ -95,6 +95,7 @@ struct zio_nvm_pool {
     bool background;   /* a worker is to be started by the first write */
     bool is_worker;
     bool guarded; /* whoever calls has blocked signals */
+    bool one_fence; /* a commit waits for the medium once: what it covers has checksums */
 
     struct nvm_shared *shared;
     uint32_t *block_uses;   /* by the log; in the pool, behind the data */
@@ -114,6 +115,11 @@ struct zio_nvm_pool {
 
 static inline struct nvm_member *nvm__self(struct zio_nvm_pool *pool) {
     return &pool->shared->members[pool->slot];
+}
+
+/* Whether records have checksums of the data that lie in blocks. */
+static inline bool nvm__checks_data(const struct zio_nvm_pool *pool) {
+    return pool->one_fence || pool->flags & NVM_FLAG_CHECKSUM_DATA;
 }
 
 /* The mask to restore. */

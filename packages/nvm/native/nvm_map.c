@@ -83,7 +83,9 @@ int nvm__map_file(struct zio_nvm_pool *pool, struct zio_nvm_problem *problem) {
     if (pool->bytes < NVM_FILES)
         return nvm__problem(problem, pool->bytes < 4096 ? ZIO_NVM_NOT_A_POOL : ZIO_NVM_TRUNCATED,
                             ZIO_EINVAL, pool->bytes, pool->path);
-    return nvm__map(pool, fd, pool->bytes, problem);
+    result = nvm__map(pool, fd, pool->bytes, problem);
+    pool->one_fence = pool->one_fence || pool->pm.flush == ZIO_PM_MSYNC;
+    return (int)result;
 }
 
 int nvm__map(struct zio_nvm_pool *pool, int fd, uint64_t bytes, struct zio_nvm_problem *problem) {

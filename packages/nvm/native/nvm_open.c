@@ -231,6 +231,7 @@ int zio_nvm_open(const char *path, const struct zio_nvm_open_options *options,
         return nvm__system(problem, ZIO_ENOMEM, "mmap", path);
     opened->read_only = options->read_only;
     opened->pm.observer = options->observer;
+    opened->one_fence = options->one_fence;
     opened->guarded = options->signals_blocked;
     opened->wants_worker = opened->background = options->background && !options->read_only;
     if (options->boot)

@@ -1,6 +1,6 @@
 /* Going through the records of the ring. What counts: after a power cut, everything up to the
  * highest sequence number that any valid commit record in the ring names, because a commit is only
- * written once all that it covers is durable; every record up to there must then be valid, or the
+ * written once all that it covers is durable, or is believed only if it proves to be; every record up to there must then be valid, or the
  * pool is damaged. After the death of a process, every valid record up to the first gap, less the
  * beginning of a write whose end is missing. */
 #include "nvm_internal.h"
@@ -67,26 +67,36 @@ int nvm__next_record(const struct zio_nvm_pool *pool, struct nvm_cursor *cursor,
     return 1;
 }
 
-/* The highest sequence number that a commit of this lap covers; 0: there is none. Any commit tells
- * too of a superblock that came after the one that was found. */
-static uint64_t find_committed(const struct zio_nvm_pool *pool, uint64_t *newest) {
+/* What the highest commit of this lap says. */
+struct committed {
+    uint64_t last;    /* the sequence number that it covers; 0: there is none */
+    uint64_t durable; /* was before it; the same where it counts by itself */
+};
+
+/* Any commit tells too of a superblock that came after the one that was found. */
+static struct committed find_committed(const struct zio_nvm_pool *pool, uint64_t *newest) {
     uint64_t tail = pool->super.tail_sequence, window = pool->ring_bytes / NVM_LINE;
-    uint64_t committed = 0;
+    struct committed committed = {0, 0};
     for (uint64_t at = 0; at < pool->ring_bytes; at += NVM_LINE) {
         const struct nvm_record *record = record_at(pool, at);
         if (record->kind != NVM_RECORD_COMMIT || record->span != NVM_LINE)
             continue;
         bool counts = record->sequence >= tail && record->sequence - tail <= window &&
-                      record->offset < record->sequence && record->offset > committed;
+                      record->offset < record->sequence && record->offset > committed.last;
         bool newer = record->generation > *newest;
         if ((!counts && !newer) || !is_record_valid(pool, at, record->sequence))
             continue;
-        if (counts)
-            committed = record->offset;
+        if (counts) {
+            committed.last = record->offset;
+            committed.durable =
+                record->flags & NVM_RECORD_ALONE ? record->data : record->offset;
+        }
         if (newer)
             *newest = record->generation;
     }
-    return committed >= tail ? committed : 0;
+    if (committed.last < tail)
+        committed.last = committed.durable = 0;
+    return committed;
 }
 
 static bool is_possible(const struct zio_nvm_pool *pool, const struct nvm_record *record) {
@@ -142,6 +152,36 @@ void nvm__count_record(struct zio_nvm_pool *pool, const struct nvm_record *recor
         atomic_store(&file->last_sequence, record->sequence);
 }
 
+static bool has_good_data(const struct zio_nvm_pool *pool, const struct nvm_record *record) {
+    return !(record->flags & NVM_RECORD_CRC) ||
+           nvm__crc32c(0, nvm__at(pool, record->data), record->length) == record->data_crc;
+}
+
+/* Whether all is there that the commit covers and nothing before it made durable. */
+static bool is_proved(const struct zio_nvm_pool *pool, struct nvm_cursor cursor,
+                      struct committed committed) {
+    const struct nvm_record *record;
+    while (cursor.sequence <= committed.last) {
+        if (!nvm__next_record(pool, &cursor, &record))
+            return false;
+        if (record->sequence <= committed.durable)
+            continue;
+        if (!is_possible(pool, record) || !has_good_data(pool, record) ||
+            (record->kind == NVM_RECORD_DATA && !(record->flags & NVM_RECORD_CRC)))
+            return false;
+    }
+    return true;
+}
+
+/* One that is not proved was cut off by a power cut; when it was written all that it calls durable
+ * was. */
+static uint64_t last_durable(const struct zio_nvm_pool *pool, struct nvm_cursor tail,
+                             struct committed committed) {
+    if (committed.durable == committed.last || is_proved(pool, tail, committed))
+        return committed.last;
+    return committed.durable >= pool->super.tail_sequence ? committed.durable : 0;
+}
+
 static const char *path_of(struct zio_nvm_pool *pool, uint32_t slot) {
     nvm__fetch_entry(&pool->files[slot]);
     return pool->files[slot].entry->path;
@@ -160,8 +200,7 @@ static int go_through(struct zio_nvm_pool *pool, struct nvm_cursor end, struct n
         if (record->kind != NVM_RECORD_DATA && record->kind != NVM_RECORD_INLINE)
             continue;
         const unsigned char *data = nvm__at(pool, record->data);
-        if ((record->flags & NVM_RECORD_CRC) &&
-            nvm__crc32c(0, data, record->length) != record->data_crc)
+        if (!has_good_data(pool, record))
             return nvm__problem(problem, ZIO_NVM_DATA_DAMAGED, -EIO, record->data,
                                 path_of(pool, record->slot));
         scan->records++;
@@ -188,7 +227,9 @@ int nvm__scan(struct zio_nvm_pool *pool, bool same_boot, struct nvm_scan *scan,
     scan->end.sequence = pool->super.tail_sequence;
     if (pool->super.state == NVM_CLEAN)
         return 0;
-    scan->committed = find_committed(pool, &scan->newest);
+    struct committed committed = find_committed(pool, &scan->newest);
+    /* Without a power cut what it covers is there, or damaged. */
+    scan->committed = same_boot ? committed.last : last_durable(pool, scan->end, committed);
     struct nvm_cursor end = nvm__find_end(pool, scan->end, &scan->newest);
     if (scan->newest > pool->super.generation)
         return nvm__problem(problem, ZIO_NVM_SUPERBLOCK_STALE, -EIO, NVM_SUPERBLOCKS, NULL);

@@ -147,7 +147,7 @@ int nvm__stage_group(struct zio_nvm_pool *pool, struct nvm_group *group,
         if (result < 0)
             return group->count > 0 ? 0 : result;
         staged->crc = 0;
-        if (pool->flags & NVM_FLAG_CHECKSUM_DATA && staged->kind == NVM_RECORD_DATA)
+        if (nvm__checks_data(pool) && staged->kind == NVM_RECORD_DATA)
             staged->crc = nvm__crc32c(0, nvm__at(pool, staged->data), staged->length);
         *done += staged->length;
         group->bytes += staged->length;

@@ -37,8 +37,8 @@ const mutants: [string, string, string, string][] = [
   [
     "there is no fence before the commit",
     "nvm_commit.c",
-    "flush_ring(pool, &batch, from, end.at, cursor.walked > 0);\n        result = zio_pm_fence(&pool->pm, &batch);",
-    "flush_ring(pool, &batch, from, end.at, cursor.walked > 0);",
+    "        if (!pool->one_fence)\n            result = zio_pm_fence(&pool->pm, &batch);\n",
+    "",
   ],
   ["the commit is not flushed", "nvm_commit.c", "flush_ring(pool, &batch, end.at, head, true);", "(void)head;"],
   [
@@ -51,7 +51,25 @@ const mutants: [string, string, string, string][] = [
     "the commit comes before the data",
     "nvm_commit.c",
     "int result = flush_records(pool, &batch, &cursor, end.sequence);",
-    "put_commit(pool, covered);\n    int result = flush_records(pool, &batch, &cursor, end.sequence);",
+    "put_commit(pool, covered, covered);\n    int result = flush_records(pool, &batch, &cursor, end.sequence);",
+  ],
+  [
+    "a commit that had no fence before it is believed without proof",
+    "nvm_scan.c",
+    "committed.durable == committed.last || is_proved(pool, tail, committed)",
+    "true || is_proved(pool, tail, committed)",
+  ],
+  [
+    "the data that prove a commit are not looked at",
+    "nvm_scan.c",
+    "!is_possible(pool, record) || !has_good_data(pool, record) ||",
+    "!is_possible(pool, record) ||",
+  ],
+  [
+    "a commit claims that more was durable before it",
+    "nvm_commit.c",
+    "commit.data = pool->one_fence ? durable : 0;",
+    "commit.data = pool->one_fence ? covered : durable;",
   ],
   ["the superblock is not flushed", "nvm_super.c", "zio_pm_flush(&pool->pm, &batch, at, sizeof pool->super);", ""],
   [

@@ -89,6 +89,7 @@ struct zio_nvm_open_options {
   bool read_only;         /* for inspection: nothing is recovered, nothing written */
   bool accept_changed;    /* apply the log even to files that were changed meanwhile */
   bool signals_blocked;   /* whoever calls has blocked all signals of the thread, here and in every later call */
+  bool one_fence;         /* commits as on a disk, for tests of these */
   bool background;        /* the first write starts a thread that digests, unknown to libc */
   bool expect_clean;      /* do not recover: NEEDS_RECOVERY where that were due */
   const char *tree;       /* names the processes that may share it; NULL: this one alone */

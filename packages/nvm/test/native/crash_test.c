@@ -303,6 +303,7 @@ int main(int count, char **arguments) {
         struct zio_nvm_file *file;
         start_recorder(recorder, 0, recorder->media, contents[0], 0);
         recorder->quiet = true;
+        member_options.one_fence = history / 4 % 2;
         struct zio_nvm_open_options options = member_options;
         ASSERT_EQUAL(told(zio_nvm_open(pool_path, &options, &pool, NULL, &problem)), 0);
         ASSERT_EQUAL(told(zio_nvm_attach(pool, fd, crash_path, &file, &problem)), 0);
