@@ -233,7 +233,7 @@ int main(int count, char **arguments) {
     another_tree_is_told_who_has_the_pool(&options);
     descriptors_that_the_program_closes_are_opened_anew();
     ASSERT_EQUAL(storage->detach(file), 0);
-    ASSERT_EQUAL(storage->close(pool), 0);
+    ASSERT_EQUAL(storage->close(pool), 1); /* the last of the tree */
     expect_file(other_path, "hello, you.!!!!!!!!");
     unlink(pool_path);
     unlink(other_path);
