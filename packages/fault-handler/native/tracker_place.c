@@ -250,7 +250,9 @@ size_t zio_tracker_publish(struct zio_tracker *tracker, void *destination, size_
 
 bool zio_tracker_overwrite_begin(struct zio_tracker *tracker, struct zio_origin *origin,
                                  uint64_t views, uint64_t changes) {
-    if (!zio_tracker_is_owner(tracker) || !zio_origin_hold_viewed(origin))
+    /* Looked at first: a message that was copied is shown elsewhere too. */
+    if ((uint32_t)atomic_load(&origin->references) != views || atomic_load(&origin->shared) != 0 ||
+        !zio_tracker_is_owner(tracker) || !zio_origin_hold_viewed(origin))
         return false;
     atomic_fetch_add(&origin->overwriting, 1);
     uint64_t references = atomic_load(&origin->references);

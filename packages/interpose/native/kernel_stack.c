@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 
 #include "hooks/hook_table.h"
 
@@ -43,8 +44,20 @@ static int close_channel(struct zio_io_channel *channel) {
     return 0;
 }
 
+/* One piece and nothing beside it: what recv and send are for, which the kernel does quicker. */
+static bool is_simple(const struct zio_io_request *request) {
+    const struct msghdr *message = request->message;
+    return request->piece_count == 1 && !message->msg_name && !message->msg_control &&
+           message->msg_controllen == 0;
+}
+
 static ssize_t receive(struct zio_io_channel *channel, struct zio_io_request *request) {
     int fd = descriptor_of(channel), saved = errno, count = (int)request->piece_count;
+    if (request->message && is_simple(request) &&
+        request->message->msg_flags == ZIO_IO_FLAGS_UNREAD)
+        return plain(ZIO_REAL(recv)(fd, request->pieces->iov_base, request->pieces->iov_len,
+                                    request->flags),
+                     saved);
     if (request->message) {
         request->message->msg_iov = request->pieces;
         request->message->msg_iovlen = request->piece_count;
@@ -63,6 +76,10 @@ static ssize_t transmit(struct zio_io_channel *channel, struct zio_io_request *r
                         const struct zio_io_completion *completion) {
     int fd = descriptor_of(channel), saved = errno, count = (int)request->piece_count;
     (void)completion; /* TRANSMITS_BY_REFERENCE is not claimed: nobody passes one */
+    if (request->message && is_simple(request))
+        return plain(ZIO_REAL(send)(fd, request->pieces->iov_base, request->pieces->iov_len,
+                                    request->flags),
+                     saved);
     if (request->message) {
         request->message->msg_iov = request->pieces;
         request->message->msg_iovlen = request->piece_count;

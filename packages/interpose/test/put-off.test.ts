@@ -9,4 +9,5 @@ describeVictim("put_off", {
   "a handler that no hook has seen may touch views": "installed-inline",
   "children change their own handlers only": "left-by-children",
   "copies of views change no signal mask": "copies-traced",
+  "neither do messages that are passed on, nor are they received and sent by vector": "messages-traced",
 });

@@ -43,6 +43,9 @@ enum zio_io_stack_capability {
 struct zio_io_instance; /* the provider's: one opened stack */
 struct zio_io_channel;  /* the provider's: one connection, listener or file */
 
+/* message->msg_flags of a receive, on the way in: nobody looks at what comes out. */
+enum { ZIO_IO_FLAGS_UNREAD = -1 };
+
 /* A receive or a transmit, as a superset of readv, preadv2 and recvmsg and their counterparts. */
 struct zio_io_request {
   struct iovec *pieces; /* the caller's; memory of the application, or of origins */

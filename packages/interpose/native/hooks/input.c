@@ -188,7 +188,7 @@ static bool peek_at_pushback(int fd, const struct iovec *iov, size_t count, int 
 ZIO_SLOW static ssize_t receive_from(int fd, void *buffer, size_t length, int flags,
                             struct sockaddr *address, socklen_t *address_length, uintptr_t site) {
     struct iovec piece = {buffer, length};
-    struct msghdr message = {.msg_name = address};
+    struct msghdr message = {.msg_name = address, .msg_flags = ZIO_IO_FLAGS_UNREAD};
     ssize_t result;
     if (zio__pushback_any() && is_on() && peek_at_pushback(fd, &piece, 1, flags, &result))
         return result;
@@ -247,6 +247,7 @@ static ssize_t receive_message(int fd, struct msghdr *message, int flags, uintpt
         !is_candidate_vector(message->msg_iov, message->msg_iovlen))
         return ZIO_REAL(recvmsg)(fd, message, flags);
     struct msghdr copy = *message;
+    copy.msg_flags = 0;
     if (!input_message(fd, message->msg_iov, message->msg_iovlen, &copy, flags, site, &result))
         return ZIO_REAL(recvmsg)(fd, message, flags);
     if (result >= 0) {

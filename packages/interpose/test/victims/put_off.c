@@ -286,24 +286,33 @@ static void left_by_children(void) {
     say("handler: %d", signal(SIGUSR1, SIG_DFL) == touching_handler);
 }
 
-/* ---- what a copy costs ---- */
+/* ---- what a copy and a message cost ---- */
 
-static void be_traced(void) {
+static void pass_messages_on(int times) {
+    for (int i = 0; i < times; i++) {
+        feed(source, size);
+        copy_many(1);
+        sink_hash(target, size);
+    }
+}
+
+static void be_traced(void (*work)(int)) {
     receive();
-    copy_many(100);
+    work(100);
     need(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0, "ptrace");
     raise(SIGSTOP);
     syscall(SYS_getppid);
-    copy_many(100);
+    work(100);
     syscall(SYS_getppid);
     _exit(0);
 }
 
-static void copies_traced(void) {
+/* Counts system calls of a child between two marks. */
+static void trace(void (*work)(int)) {
     pid_t child = fork();
     if (child == 0)
-        be_traced();
-    int status, masks = 0, marks = 0;
+        be_traced(work);
+    int status, masks = 0, vectors = 0, marks = 0;
     need(waitpid(child, &status, 0) == child && WIFSTOPPED(status), "waitpid");
     need(ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) == 0, "ptrace");
     while (ptrace(PTRACE_SYSCALL, child, 0, 0) == 0 && waitpid(child, &status, 0) == child &&
@@ -315,8 +324,17 @@ static void copies_traced(void) {
             continue;
         marks += info.entry.nr == SYS_getppid;
         masks += marks == 1 && info.entry.nr == SYS_rt_sigprocmask;
+        vectors += marks == 1 && (info.entry.nr == SYS_recvmsg || info.entry.nr == SYS_sendmsg);
     }
-    say("marks: %d, changes of the mask in 100 copies: %d", marks, masks);
+    say("marks: %d, changes of the mask: %d, calls with vectors: %d", marks, masks, vectors);
+}
+
+static void copies_traced(void) {
+    trace(copy_many);
+}
+
+static void messages_traced(void) {
+    trace(pass_messages_on);
 }
 
 static const struct sub_case cases[] = {
@@ -325,6 +343,7 @@ static const struct sub_case cases[] = {
     {"blocked-in-handlers", blocked_in_handlers}, {"forgotten-handlers", forgotten_handlers},
     {"installed-inline", installed_inline},     {"left-by-children", left_by_children},
     {"copies-traced", copies_traced},
+    {"messages-traced", messages_traced},
 };
 
 VICTIM_MAIN(cases)
