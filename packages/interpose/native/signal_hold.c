@@ -13,8 +13,8 @@
 #include "instance.h"
 #include "signals.h"
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 #ifndef AT_MINSIGSTKSZ
 #define AT_MINSIGSTKSZ 51
@@ -23,10 +23,12 @@
 enum {
     PAGE = 4096,
     SECTION_BYTES = 8 << 10,  /* of stack, below whoever holds */
-    HANDLER_BYTES = 2 << 10,  /* of ours, and of libc's, which is not put off */
+    HANDLER_BYTES = 1 << 10,  /* of ours, and of libc's */
     FRAME_BYTES = 4 << 10,    /* where the kernel does not say */
     SLACK_BYTES = 16 << 10,   /* more, so that deeper calls need not ask again */
-    REST = 16,                /* holds that are refused after a stack that was not known */
+    REST = 16,                /* holds that are refused after a stack that was not known, */
+    LONG_REST = 4096,         /* and after one that is too small */
+    LIBC_FRAMES = 2,          /* of signals that are not put off */
     LOOK_AGAIN = 1 << 16,     /* holds, before the kernel's table is looked at again */
 };
 
@@ -43,6 +45,11 @@ static __thread struct {
 
 static _Atomic bool may_hold;
 static _Atomic size_t frame_bytes;
+static _Atomic uint64_t expected; /* signals that have had a handler of ours */
+
+void zio__expect_frame_of(int number) {
+    atomic_fetch_or(&expected, UINT64_C(1) << (number - 1));
+}
 
 void zio__may_hold(bool may) {
     size_t bytes = getauxval(AT_MINSIGSTKSZ);
@@ -68,15 +75,18 @@ void zio__signals_stack_changed(void) {
     own.low = own.high = 0;
 }
 
-/* A frame, one more for a signal of libc's, and what handlers use. */
+/* Each signal has one frame at most before all are blocked. */
 static size_t room_below(void) {
-    return SECTION_BYTES + 2 * (atomic_load_explicit(&frame_bytes, memory_order_relaxed) + HANDLER_BYTES);
+    uint64_t signals = atomic_load_explicit(&expected, memory_order_relaxed);
+    size_t frames = (size_t)__builtin_popcountll(signals) + LIBC_FRAMES;
+    size_t each = atomic_load_explicit(&frame_bytes, memory_order_relaxed) + HANDLER_BYTES;
+    return SECTION_BYTES + frames * each;
 }
 
 static bool populate(uintptr_t from, uintptr_t to) {
     from &= ~(uintptr_t)(PAGE - 1);
     to = (to + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
-    return from < to && zio_syscall(SYS_madvise, from, to - from, MADV_POPULATE_READ) == 0;
+    return from < to && zio_syscall(SYS_madvise, from, to - from, MADV_POPULATE_WRITE) == 0;
 }
 
 static bool populate_alternate(void) {
@@ -92,10 +102,16 @@ static bool make_resident(uintptr_t frame, uint64_t vacancies) {
         own.rest--;
         return false;
     }
-    own.rest = REST;
+    own.rest = LONG_REST;
     uintptr_t low = frame - room_below() - SLACK_BYTES, high = frame;
-    if (!populate(low, high) || !populate_alternate())
+    if (!populate(low, high)) {
+        low += SLACK_BYTES;
+        if (!populate(low, high))
+            return false;
+    }
+    if (!populate_alternate())
         return false;
+    own.rest = REST;
     bool adjoins = own.vacancies == vacancies && low <= own.high && own.low <= high;
     own.low = adjoins && own.low < low ? own.low : low;
     own.high = adjoins && own.high > high ? own.high : high;

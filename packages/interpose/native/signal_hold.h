@@ -15,4 +15,7 @@ bool zio__is_holding(void);
  * of the section. `interrupted`: where the kernel will find the mask to restore. */
 void zio__hold_until_end(uint64_t *interrupted);
 
+/* From here on a handler of ours may come for this signal. */
+void zio__expect_frame_of(int number);
+
 #endif

@@ -11,7 +11,9 @@
 #include "instance.h"
 #include "signal_hold.h"
 
-enum { SIGNALS = 65, LIBC_FIRST = 32, LIBC_LAST = 33, READS = 1000, WAITS = 64, SENDS = 3 };
+enum { SIGNALS = 65, LIBC_FIRST = 32, LIBC_LAST = 33, WAITS = 64, SENDS = 3 };
+
+#define KEPT_NODEFER 0x100UL /* of our flags: the signal is to be let through in its handler */
 
 /* As rt_sigaction(2) has it. */
 struct kernel_action {
@@ -21,11 +23,9 @@ struct kernel_action {
     uint64_t mask;
 };
 
-/* Read without a lock by the handler in front: odd while it is being written. */
+/* What the handler in front stands for; read without a lock, in any order. */
 static struct entry {
-    _Atomic uint32_t version;
     _Atomic uintptr_t handler;
-    _Atomic uint64_t mask;
     _Atomic unsigned long flags;
 } entries[SIGNALS];
 
@@ -55,27 +55,13 @@ static long kernel_action(int number, const struct kernel_action *next,
 }
 
 static void write_entry(int number, const struct zio__action *action) {
-    struct entry *entry = &entries[number];
-    atomic_fetch_add(&entry->version, 1);
-    atomic_store(&entry->handler, action->handler);
-    atomic_store(&entry->mask, action->mask);
-    atomic_store(&entry->flags, action->flags);
-    atomic_fetch_add(&entry->version, 1);
+    atomic_store(&entries[number].flags, action->flags);
+    atomic_store(&entries[number].handler, action->handler);
 }
 
-/* Whoever writes is not interrupted, so that this ends; in the child of a fork that came in between
- * it may be one or the other's. */
 static struct zio__action read_entry(int number) {
-    struct entry *entry = &entries[number];
-    struct zio__action action;
-    for (int i = 0; i < READS; i++) {
-        uint32_t version = atomic_load(&entry->version);
-        action = (struct zio__action){atomic_load(&entry->handler), atomic_load(&entry->mask),
-                                      atomic_load(&entry->flags)};
-        if (version % 2 == 0 && atomic_load(&entry->version) == version)
-            break;
-    }
-    return action;
+    return (struct zio__action){.handler = atomic_load(&entries[number].handler),
+                                .flags = atomic_load(&entries[number].flags)};
 }
 
 static uint64_t *interrupted_mask(void *context) {
@@ -108,15 +94,17 @@ static void send_again(int number, const siginfo_t *info) {
     zio_syscall(SYS_tgkill, process, thread, number); /* no room for what it carries */
 }
 
-/* In a section: nothing is blocked yet but all signals, by the kernel, until this handler returns. */
+/* In a section. Other signals may come on top of us, each once, until all are blocked; after that the
+ * mask is noted, so that it is the one that was interrupted first. */
 static void put_off(int number, const siginfo_t *info, void *context) {
     static const struct kernel_action by_default;
     if (is_of_instruction(number, info)) {
         kernel_action(number, &by_default, NULL);
         return;
     }
-    if (read_entry(number).flags & SA_RESETHAND)
+    if (atomic_load(&entries[number].flags) & SA_RESETHAND)
         install_again(number);
+    zio_signals_block();
     zio__hold_until_end(interrupted_mask(context));
     send_again(number, info);
 }
@@ -126,27 +114,35 @@ static void arrive(int number, siginfo_t *info, void *context) {
         put_off(number, info, context);
         return;
     }
-    struct zio__action action = read_entry(number);
-    uint64_t self = action.flags & SA_NODEFER ? 0 : UINT64_C(1) << (number - 1);
-    zio_signals_restore(*interrupted_mask(context) | action.mask | self);
-    if (is_function(action.handler))
-        ((void (*)(int, siginfo_t *, void *))action.handler)(number, info, context);
+    uint64_t self = UINT64_C(1) << (number - 1);
+    if (atomic_load(&entries[number].flags) & KEPT_NODEFER)
+        zio_syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &self, NULL, sizeof self);
+    uintptr_t handler = atomic_load(&entries[number].handler);
+    if (is_function(handler))
+        ((void (*)(int, siginfo_t *, void *))handler)(number, info, context);
 }
 
-/* What the kernel is told for a handler of the program's. All signals are blocked until `arrive` has
- * looked where it is, so that in a section there is never more than one frame. */
+/* What the kernel is told for a handler of the program's: what the program says, but the signal
+ * itself is blocked at first, so that in a section there is one frame of each at most. */
 static void stand_before(struct zio__action *action) {
     action->handler = (uintptr_t)arrive;
-    action->mask = ~UINT64_C(0);
-    action->flags |= SA_SIGINFO;
+    action->flags = (action->flags & ~(unsigned long)SA_NODEFER) | SA_SIGINFO;
+}
+
+/* Of the program's flags, the one that says what remains to be done. */
+static struct zio__action to_keep(int number, const struct zio__action *asked) {
+    struct zio__action kept = *asked;
+    if (kept.flags & SA_NODEFER && !(kept.mask >> (number - 1) & 1))
+        kept.flags |= KEPT_NODEFER;
+    return kept;
 }
 
 static void as_program_knows(struct zio__action *action, const struct zio__action *own) {
+    const unsigned long changed = SA_SIGINFO | SA_NODEFER;
     if (!is_ours(action->handler))
         return;
     action->handler = own->handler;
-    action->mask = own->mask;
-    action->flags = (action->flags & ~(unsigned long)SA_SIGINFO) | (own->flags & SA_SIGINFO);
+    action->flags = (action->flags & ~changed) | (own->flags & changed);
 }
 
 static long change_in_front(int number, const struct zio__action *next,
@@ -157,9 +153,10 @@ static long change_in_front(int number, const struct zio__action *next,
     }
     uint64_t signals = zio_signals_block();
     zio_lock_exclusive(&changing);
-    struct zio__action before = read_entry(number), ours = *next;
-    write_entry(number, next);
+    struct zio__action before = read_entry(number), ours = *next, kept = to_keep(number, next);
+    write_entry(number, &kept);
     stand_before(&ours);
+    zio__expect_frame_of(number);
     long result = issue(context, number, &ours, previous);
     if (result != 0)
         write_entry(number, &before);
@@ -204,9 +201,11 @@ static bool take_over(int number) {
     if (is_queued(number) || action.handler != atomic_load(&entries[number].handler))
         return false;
     struct zio__action ours = {action.handler, action.mask, action.flags};
-    write_entry(number, &ours);
+    struct zio__action kept = to_keep(number, &ours);
+    write_entry(number, &kept);
     stand_before(&ours);
-    action.handler = ours.handler, action.mask = ours.mask, action.flags = ours.flags;
+    zio__expect_frame_of(number);
+    action.handler = ours.handler, action.flags = ours.flags;
     return kernel_action(number, &action, NULL) == 0;
 }
 
@@ -221,8 +220,7 @@ static bool await_passing(void) {
 void zio__signals_take_over(void) {
     if (atomic_load(&never))
         return;
-    atomic_store(&stands_before, true);
-    bool known = await_passing();
+    bool known = atomic_exchange(&stands_before, true) || await_passing();
     uint64_t signals = zio_signals_block();
     zio_lock_exclusive(&changing);
     for (int number = 1; number < SIGNALS; number++)
@@ -244,11 +242,10 @@ void zio__signals_hand_back(void) {
         struct kernel_action action;
         if (kernel_action(number, NULL, &action) != 0 || !is_ours(action.handler))
             continue;
-        struct zio__action own = read_entry(number);
-        action.handler = own.handler;
-        action.mask = own.mask;
-        action.flags =
-            (action.flags & ~(unsigned long)SA_SIGINFO) | (own.flags & SA_SIGINFO);
+        struct zio__action known = {action.handler, action.mask, action.flags},
+                           own = read_entry(number);
+        as_program_knows(&known, &own);
+        action.handler = known.handler, action.flags = known.flags;
         kernel_action(number, &action, NULL);
     }
     zio_unlock_exclusive(&changing);

@@ -1,7 +1,7 @@
 /* Handlers of the program's that wait for the end of a locked section. Every handler that the kernel
- * knows is ours then, and calls the program's; one that comes in a section sends itself the signal
- * again, with all signals blocked, and returns. So a section needs no system call to keep signals
- * off. Where that is not certain it blocks them: a handler was installed in a way that no hook sees,
+ * knows is ours then, and calls the program's; one that comes in a section blocks all signals until
+ * its end, sends itself the signal again, and returns. So a section needs no system call to keep
+ * signals off. Where that is not certain it blocks them: a handler was installed in a way that no hook sees,
  * or for a real-time signal, of which the order would change; the thread may be cancelled at any
  * instruction; or a signal's frame might not find its stack resident.
  *

@@ -5,6 +5,8 @@ describeVictim("put_off", {
   "a signal that comes while views are copied is delivered once, with what it carries": "carried-values",
   "real-time signals are delivered in order": "queued-values",
   "in a handler those signals are blocked that the program wants blocked": "blocked-in-handlers",
+  "and those of sigsuspend(2)'s mask, where it waited": "suspended",
+  "many signals may come at once, and again in their handlers": "many-at-once",
   "a handler that is forgotten when it is called is called once each time": "forgotten-handlers",
   "a handler that no hook has seen may touch views": "installed-inline",
   "children change their own handlers only": "left-by-children",

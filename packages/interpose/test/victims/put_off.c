@@ -8,7 +8,7 @@
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* the older functions are what is tested */
 
 static const size_t size = 64 * PAGE;
-static byte *source, *target;
+static byte *source, *target, *handler_target;
 
 static void receive(void) {
     source = heap_at(0, size);
@@ -59,7 +59,7 @@ static void show_action(const char *how, int number) {
 
 static void install_in_every_way(void) {
     struct sigaction action = {.sa_sigaction = telling_handler, .sa_flags = SA_SIGINFO | SA_NODEFER}, old;
-    sigaddset(&action.sa_mask, SIGHUP);
+    sigfillset(&action.sa_mask);
     show_action("at first", SIGUSR1);
     need(sigaction(SIGUSR1, &action, &old) == 0, "sigaction");
     show_action("sigaction", SIGUSR1);
@@ -135,11 +135,12 @@ static void *queue_values(void *argument) {
 }
 
 static void *send_ones(void *argument) {
-    int number = *(int *)argument;
-    while (!over) {
+    int number = *(int *)argument, until = runs + 8000;
+    while (runs < until) {
         pthread_kill(copying, number);
         usleep(10);
     }
+    over = true;
     return NULL;
 }
 
@@ -149,12 +150,10 @@ static void copy_under(void *(*sender)(void *), int number) {
     receive();
     uint64_t before = mask_now();
     need(pthread_create(&thread, NULL, sender, &number) == 0, "pthread_create");
-    for (int i = 0; !over || i < 3000; i++) {
+    for (int i = 0; !over; i++) {
         copy_many(1);
-        if (i % 64 == 0) /* what a handler has touched is memory */
+        if (i % 256 == 0) /* what a handler has touched is memory */
             feed(source, size);
-        if (i >= 3000 && sender == send_ones)
-            over = true;
     }
     pthread_join(thread, NULL);
     say("ran: %d, errors: %d, mask as before: %d", runs > 0, errors, mask_now() == before);
@@ -196,6 +195,90 @@ static void blocked_in_handlers(void) {
     copy_under(send_ones, SIGUSR1);
 }
 
+static uint64_t seen_mask;
+
+static void noting_handler(int number) {
+    (void)number;
+    seen_mask = mask_now();
+}
+
+/* In a handler that ends sigsuspend(2) its mask holds, not the thread's. */
+static void suspended(void) {
+    struct sigaction action = {.sa_handler = noting_handler};
+    sigset_t blocked, none;
+    sigaction(SIGUSR1, &action, NULL);
+    receive();
+    copy_many(20);
+    sigemptyset(&none);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    sigaddset(&blocked, SIGUSR2);
+    for (int i = 0; i < 2; i++) {
+        sigprocmask(SIG_BLOCK, &blocked, NULL);
+        raise(SIGUSR1);
+        sigsuspend(&none);
+        say("in the handler %llx, after it %llx", (unsigned long long)seen_mask, (unsigned long long)mask_now());
+        action.sa_flags = SA_NODEFER;
+        sigaction(SIGUSR1, &action, NULL);
+    }
+}
+
+/* Handlers come one on top of the other, and each of them once. */
+static void *send_many(void *argument) {
+    const int numbers[] = {SIGUSR1, SIGUSR2, SIGHUP, SIGTERM, SIGALRM, SIGPROF, SIGURG, SIGIO};
+    while (!over) {
+        for (size_t i = 0; i < LENGTH_OF(numbers); i++)
+            pthread_kill(copying, numbers[i]);
+        usleep(20);
+    }
+    return argument;
+}
+
+static void *send_until_many_ran(void *argument) {
+    pthread_t helpers[2];
+    for (int i = 0; i < 2; i++)
+        pthread_create(&helpers[i], NULL, send_many, NULL);
+    while (runs < 4000)
+        usleep(1000);
+    over = true;
+    for (int i = 0; i < 2; i++)
+        pthread_join(helpers[i], NULL);
+    return argument;
+}
+
+static void touching_and_copying(int number) {
+    static _Thread_local volatile int inside;
+    const volatile byte *seen = source;
+    (void)number;
+    errors += seen[(size_t)(runs * 37) % size] == 0;
+    if (inside++ == 0)
+        memcpy(handler_target, source, size);
+    inside--;
+    runs++;
+}
+
+static void many_at_once(void) {
+    const int numbers[] = {SIGUSR1, SIGUSR2, SIGHUP, SIGTERM, SIGALRM, SIGPROF, SIGURG, SIGIO};
+    handler_target = heap_at(0, size);
+    for (size_t i = 0; i < LENGTH_OF(numbers); i++) {
+        struct sigaction action = {.sa_handler = touching_and_copying,
+                                   .sa_flags = SA_RESTART | (i % 2 ? SA_NODEFER : 0)};
+        sigaction(numbers[i], &action, NULL);
+    }
+    copy_under(send_until_many_ran, 0);
+}
+
+/* The kernel forgets such a handler before it blocks the signal: one that comes in between is fatal. */
+static void *send_when_handled(void *argument) {
+    for (int sent = 0; sent < 8000; sent++) {
+        pthread_kill(copying, *(int *)argument);
+        while (runs == sent)
+            sched_yield();
+    }
+    over = true;
+    return argument;
+}
+
 /* System V's way: the handler is forgotten when it is called, and installs itself again. */
 static void forgotten_handler(int number, siginfo_t *info, void *context) {
     struct sigaction found, again = {.sa_sigaction = forgotten_handler,
@@ -211,7 +294,7 @@ static void forgotten_handlers(void) {
     struct sigaction first = {.sa_sigaction = forgotten_handler,
                               .sa_flags = (int)(SA_SIGINFO | SA_RESTART | SA_RESETHAND)};
     sigaction(SIGUSR1, &first, NULL);
-    copy_under(send_ones, SIGUSR1);
+    copy_under(send_when_handled, SIGUSR1);
 }
 
 /* ---- means that are not seen ---- */
@@ -342,6 +425,8 @@ static const struct sub_case cases[] = {
     {"queued-values", queued_values},
     {"blocked-in-handlers", blocked_in_handlers}, {"forgotten-handlers", forgotten_handlers},
     {"installed-inline", installed_inline},     {"left-by-children", left_by_children},
+    {"suspended", suspended},
+    {"many-at-once", many_at_once},
     {"copies-traced", copies_traced},
     {"messages-traced", messages_traced},
 };
