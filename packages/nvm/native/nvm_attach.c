@@ -60,6 +60,7 @@ static int start_file(struct zio_nvm_file *file, long *fd, const char *path, uin
     zio__copy_bytes(entry->path, path, path_bytes);
     entry->state = NVM_FILE_USED;
     result = nvm__write_entry(file);
+    nvm__mark_target(file); /* durable with the space that comes next */
     /* Where space cannot be reserved, writes could not be promised. */
     if (result == 0)
         result = nvm__reserve(file, atomic_load(&shared->bytes), 1);

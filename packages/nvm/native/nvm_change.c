@@ -134,6 +134,7 @@ int nvm__look_anew(struct zio_nvm_file *file, const char *path) {
     if (result == 0) {
         file->entry->state = NVM_FILE_USED;
         result = nvm__write_entry(file);
+        nvm__mark_target(file);
         atomic_store(&shared->bytes, file->entry->bytes);
         atomic_store(&shared->modified_ns, 0);
     } else {

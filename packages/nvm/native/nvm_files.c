@@ -104,6 +104,8 @@ int nvm__write_entry(struct zio_nvm_file *file) {
 }
 
 int nvm__free_entry(struct zio_nvm_file *file) {
+    if (nvm__has_target(file))
+        nvm__unmark_target(file);
     nvm__fetch_entry(file);
     file->entry->state = NVM_FILE_FREE;
     return nvm__write_entry(file);
@@ -217,8 +219,15 @@ bool nvm__is_used(const struct nvm_shared_file *shared) {
     return any != 0;
 }
 
+/* Where closing a descriptor of a file ends no record locks that the program goes on with. */
+static bool may_open_any(const struct zio_nvm_pool *pool) {
+    return pool->is_worker || pool->closes || !atomic_load(&pool->shared->founded);
+}
+
 int nvm__forget_file(struct zio_nvm_file *file) {
     struct nvm_shared_file *shared = file->shared;
+    if (may_open_any(file->pool))
+        nvm__open_target(file, NULL);
     if (nvm__has_target(file))
         nvm__trim_target(file);
     int result = nvm__free_entry(file);

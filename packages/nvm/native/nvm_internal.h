@@ -94,6 +94,7 @@ struct zio_nvm_pool {
     bool wants_worker; /* in a child too */
     bool background;   /* a worker is to be started by the first write */
     bool is_worker;
+    bool closes; /* as the last one */
     bool guarded; /* whoever calls has blocked signals */
     bool one_fence; /* a commit waits for the medium once: what it covers has checksums */
 
@@ -236,6 +237,10 @@ int nvm__open_target_to_read(struct zio_nvm_file *file);
 bool nvm__has_target(const struct zio_nvm_file *file);
 int nvm__forget_file(struct zio_nvm_file *file);
 bool nvm__is_used(const struct nvm_shared_file *shared);
+
+/* nvm_mark.c: with the target open */
+void nvm__mark_target(const struct zio_nvm_file *file);
+void nvm__unmark_target(const struct zio_nvm_file *file);
 
 /* nvm_reserve.c: under the state lock */
 /* How much of a file that grows is allocated ahead of its end. */

@@ -293,6 +293,7 @@ int zio_nvm_close_telling(struct zio_nvm_pool *pool, bool *last, struct zio_nvm_
         if (result < 0) /* the pool is out of this user's reach by now; the files need not be */
             zio_nvm_digest(pool, NULL);
         *last = result == 0 && !nvm__has_members(pool, &pid);
+        pool->closes = *last;
         if (*last)
             result = close_last(pool, problem);
     }

@@ -18,6 +18,7 @@
 #include "nvm_lock.c"
 #include "nvm_log.c"
 #include "nvm_map.c"
+#include "nvm_mark.c"
 #include "nvm_member.c"
 #include "nvm_open.c"
 #include "nvm_persist.c"
