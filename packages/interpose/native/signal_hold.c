@@ -77,8 +77,10 @@ void zio__signals_stack_changed(void) {
 
 /* Each signal has one frame at most before all are blocked. */
 static size_t room_below(void) {
-    uint64_t signals = atomic_load_explicit(&expected, memory_order_relaxed);
-    size_t frames = (size_t)__builtin_popcountll(signals) + LIBC_FRAMES;
+    size_t frames = LIBC_FRAMES;
+    for (uint64_t signals = atomic_load_explicit(&expected, memory_order_relaxed); signals;
+         signals &= signals - 1)
+        frames++;
     size_t each = atomic_load_explicit(&frame_bytes, memory_order_relaxed) + HANDLER_BYTES;
     return SECTION_BYTES + frames * each;
 }
