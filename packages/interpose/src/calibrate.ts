@@ -90,6 +90,9 @@ function machineKey(): string {
   return [cpus()[0]?.model ?? process.arch, release(), packageVersion].join("; ");
 }
 
+/** How they are measured: with another number they are measured anew. */
+const keptVersion = 2;
+
 /** The file of the user that the numbers are kept in. */
 export function costsPath(env: NodeJS.ProcessEnv = process.env): string {
   const cache = env.XDG_CACHE_HOME?.startsWith("/") ? env.XDG_CACHE_HOME : join(env.HOME || homedir(), ".cache");
@@ -101,7 +104,7 @@ export function keptCosts(path = costsPath()): Costs | undefined {
   try {
     const { version, machine, costs } = JSON.parse(readFileSync(path, "utf8"));
     const whole = (Object.keys(defaultCosts) as Cost[]).every((cost) => Number.isSafeInteger(costs[cost]));
-    return version === 1 && machine === machineKey() && whole ? costs : undefined;
+    return version === keptVersion && machine === machineKey() && whole ? costs : undefined;
   } catch {
     return undefined;
   }
@@ -121,7 +124,7 @@ export function keepCosts(costs: Costs, path = costsPath()): void {
   for (const directory of [dirname(dirname(path)), dirname(path)]) makeDirectory(directory);
   const scratch = `${path}.${process.pid}`;
   try {
-    writeFileSync(scratch, `${JSON.stringify({ version: 1, machine: machineKey(), costs }, null, 2)}\n`);
+    writeFileSync(scratch, `${JSON.stringify({ version: keptVersion, machine: machineKey(), costs }, null, 2)}\n`);
     renameSync(scratch, path);
   } finally {
     rmSync(scratch, { force: true });

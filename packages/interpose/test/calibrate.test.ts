@@ -80,6 +80,8 @@ test("costs are kept for this machine and no other", () => {
   const text = readFileSync(path, "utf8");
   writeFileSync(path, text.replace(/"machine": "/, '"machine": "another '));
   expect(keptCosts(path)).toBeUndefined();
+  writeFileSync(path, text.replace(/"version": \d+/, '"version": 1')); // measured a fault with what it drew along
+  expect(keptCosts(path)).toBeUndefined();
   writeFileSync(path, text.slice(0, -20));
   expect(keptCosts(path)).toBeUndefined();
   writeFileSync(path, text.replace("7777", '"much"'));
