@@ -98,7 +98,7 @@ void zio__descriptors_look_again(uint64_t device, uint64_t inode) {
     if (!zio__visit_begin(&visit))
         return;
     for (int fd = 0; fd <= zio__table_end(); fd++)
-        if (zio__table_knows(fd) && zio__is_plain(fd) && zio_syscall(SYS_fstat, fd, &status) == 0 &&
+        if (zio__table_is_file(fd) && zio_syscall(SYS_fstat, fd, &status) == 0 &&
             status.st_dev == device && status.st_ino == inode)
             zio__table_forget(fd);
     zio__visit_end(&visit);

@@ -17,7 +17,8 @@
 #include "nvm_origins.h"
 #include "nvm_pool.h"
 
-enum { UNKNOWN = 0, PLAIN = 1 };
+/* A plain file may get a name of the patterns, by another process too. */
+enum { UNKNOWN = 0, PLAIN = 1, PLAIN_FILE = 2 };
 
 enum state {
     LOGGED,     /* reads and writes go through the log */
@@ -32,8 +33,10 @@ static struct zio_slab entries;
 static _Atomic(struct zio__logged *) kept; /* left for good: in use to the end */
 
 bool zio__is_plain(int fd) {
-    return fd < 0 || fd >= ZIO__DESCRIPTORS ||
-           atomic_load_explicit(&table[fd], memory_order_relaxed) == PLAIN;
+    if (fd < 0 || fd >= ZIO__DESCRIPTORS)
+        return true;
+    uintptr_t value = atomic_load_explicit(&table[fd], memory_order_relaxed);
+    return value == PLAIN || value == PLAIN_FILE;
 }
 
 size_t zio__descriptor_path(int fd, char *path) {
@@ -88,7 +91,7 @@ static void replace(int fd, uintptr_t value) {
     uintptr_t old = atomic_exchange(&table[fd], value);
     if (value != UNKNOWN)
         raise_highest(fd);
-    if (old > PLAIN)
+    if (old > PLAIN_FILE)
         zio__logged_drop((struct zio__logged *)old);
 }
 
@@ -151,7 +154,7 @@ int zio__table_classify(int fd) {
     }
     if (find(&status, &file) != 0) {
         if (!names_ours(fd, &status, path)) {
-            replace(fd, PLAIN);
+            replace(fd, PLAIN_FILE);
             return 0;
         }
         bool writes = (flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_RDWR;
@@ -174,9 +177,8 @@ int zio__table_classify(int fd) {
     atomic_store(&logged->file, file);
     atomic_store(&logged->uses, 1);
     replace(fd, (uintptr_t)logged);
-    /* It may be open here by another name, which no pattern matched. */
-    if (status.st_nlink > 1)
-        zio__descriptors_look_again(status.st_dev, status.st_ino);
+    /* It may be open here by another name, which no pattern matched, or since before it got this one. */
+    zio__descriptors_look_again(status.st_dev, status.st_ino);
     return 0;
 }
 
@@ -191,7 +193,7 @@ static struct zio__logged *entry_of(int fd) {
                 return NULL;
             value = atomic_load(&table[fd]);
         }
-        if (value <= PLAIN)
+        if (value <= PLAIN_FILE)
             return NULL;
         struct zio__logged *logged = (struct zio__logged *)value;
         struct stat status;
@@ -273,7 +275,7 @@ void zio__logged_leave(int fd, bool for_good) {
 void zio__logged_each(void (*visitor)(struct zio__logged *logged, int fd)) {
     for (int fd = 0; fd <= atomic_load(&highest); fd++) {
         uintptr_t value = atomic_load(&table[fd]);
-        struct zio__logged *logged = value > PLAIN ? (struct zio__logged *)value : NULL;
+        struct zio__logged *logged = value > PLAIN_FILE ? (struct zio__logged *)value : NULL;
         if (!logged || !take_use(logged))
             continue;
         if (atomic_load(&logged->file))
@@ -320,6 +322,10 @@ int zio__table_end(void) {
 
 bool zio__table_knows(int fd) {
     return fd >= 0 && fd < ZIO__DESCRIPTORS && atomic_load(&table[fd]) != UNKNOWN;
+}
+
+bool zio__table_is_file(int fd) {
+    return atomic_load(&table[fd]) == PLAIN_FILE;
 }
 
 void zio__table_forget(int fd) {

@@ -14,6 +14,8 @@ void zio__table_after_fork(void);
 int zio__table_end(void);
 /* Needs no visit. */
 bool zio__table_knows(int fd);
+/* Of a number up to the last one: a regular file that is not logged. */
+bool zio__table_is_file(int fd);
 /* Drops what was known of a number. */
 void zio__table_forget(int fd);
 /* Drops everything, what is left for good too. */

@@ -73,6 +73,20 @@ const found: Record<string, [mode: Mode, proof: Proof, operations: string[]]> = 
       "status 0 0 0",
     ],
   ],
+  "a file that got a name of the patterns by another process is logged once it is opened by that": [
+    "logged",
+    "loggedBytes",
+    [
+      "malloc 1 65536 34",
+      "open 1 1 12 2",
+      "open 1 5 12 0",
+      "child 1 3 0",
+      "rename 5 1 4",
+      "open 2 1 262 5",
+      "writeat 2 1 0 5000 0 0",
+      "writeat 1 1 53248 77824 4096 6",
+    ],
+  ],
   "a file that is open by a name of no pattern is logged once it is used by another": [
     "logged",
     "loggedBytes",
