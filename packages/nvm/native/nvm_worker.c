@@ -8,6 +8,7 @@
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 
 
@@ -19,6 +20,7 @@ enum {
     WORKER_TLS = 16 * 1024, /* zeros, for code that reads a thread-local variable by mistake */
     WORKER_TLS_ABOVE = 4096,
     RETRY_NS = 50 * 1000 * 1000,
+    GONE_STEPS = 1000,
 };
 
 static void wait_for_call(struct nvm_shared *shared, uint32_t seen, const struct timespec *most) {
@@ -144,10 +146,17 @@ void nvm__stop_worker(struct zio_nvm_pool *pool) {
     pool->background = false;
     if (!worker->memory)
         return;
+    const struct timespec step = {.tv_nsec = 50 * 1000};
+    int32_t last = atomic_load(&worker->thread), process = (int32_t)zio_syscall(SYS_getpid);
     atomic_store(&worker->stop, 1);
     nvm__call_workers(pool, true);
     while ((thread = atomic_load(&worker->thread)) != 0)
         zio_syscall(SYS_futex, &worker->thread, FUTEX_WAIT, thread, NULL);
+    /* The kernel clears the word a little before it counts the process's threads without this one. */
+    for (int i = 0; i < GONE_STEPS && last && zio_syscall(SYS_tgkill, process, last, 0) == 0; i++)
+        zio_syscall(SYS_nanosleep, &step, NULL);
+    /* The number goes first, the count under a lock that this takes too; it reaps nobody. */
+    zio_syscall(SYS_waitid, P_ALL, 0, NULL, WEXITED | WNOHANG | WNOWAIT, NULL);
     nvm__free_worker(worker);
 }
 
