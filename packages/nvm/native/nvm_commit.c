@@ -1,9 +1,10 @@
 /* Making records durable: flush the data and the records, fence; then a pair of commit records,
  * flush, fence. On a disk, where a fence takes as long as all the rest, the first one is left out: the
- * commit says so, and is believed only where checksums tell that all it covers is there. Who waits for the lock meanwhile, in whatever process, finds his records durable too,
- * or commits all that came since. A holder that dies has made nothing durable that it says of. */
+ * commit says so, and is believed only where checksums tell that all it covers is there; otherwise
+ * what was durable before counts, which it names. Where that is not known, after a death, both fences
+ * are taken. Who waits for the lock meanwhile, in whatever process, finds his records durable too, or
+ * commits all that came since. A holder that dies has made nothing durable that it says of. */
 #include "nvm_internal.h"
-
 
 #include "bytes.h"
 
@@ -29,15 +30,17 @@ static int flush_records(struct zio_nvm_pool *pool, struct zio_pm_batch *batch,
     return 0;
 }
 
-static uint64_t put_commit(struct zio_nvm_pool *pool, uint64_t covered, uint64_t durable) {
+/* `alone`: nothing has made sure of what it covers, and `durable` is all that counts without proof. */
+static uint64_t put_commit(struct zio_nvm_pool *pool, uint64_t covered, uint64_t durable,
+                           bool alone) {
     uint64_t mask = nvm__enter_state(pool);
     for (int twin = 0; twin < 2; twin++) {
         struct nvm_record commit;
         zio__zero_bytes(&commit, sizeof commit);
         commit.kind = NVM_RECORD_COMMIT;
         commit.flags = (uint16_t)((twin ? NVM_RECORD_TWIN : NVM_RECORD_MORE) |
-                                  (pool->one_fence ? NVM_RECORD_ALONE : 0));
-        commit.data = pool->one_fence ? durable : 0;
+                                  (alone ? NVM_RECORD_ALONE : 0));
+        commit.data = alone ? durable : 0;
         commit.span = NVM_LINE;
         commit.offset = covered;
         nvm__put_record(pool, &commit, NULL);
@@ -54,6 +57,7 @@ static int commit_locked(struct zio_nvm_pool *pool) {
     uint64_t covered = state->ring.next - 1, repairs = atomic_load(&state->repairs);
     struct nvm_cursor end = {.at = state->ring.head, .sequence = state->ring.next};
     struct nvm_cursor cursor = {.at = state->committed_at, .sequence = state->committed + 1};
+    bool alone = pool->one_fence && !state->doubtful;
     nvm__leave_state(pool, mask);
     uint64_t from = cursor.at, durable = cursor.sequence - 1;
     struct zio_pm_batch batch;
@@ -61,11 +65,11 @@ static int commit_locked(struct zio_nvm_pool *pool) {
     int result = flush_records(pool, &batch, &cursor, end.sequence);
     if (result == 0) {
         flush_ring(pool, &batch, from, end.at, cursor.walked > 0);
-        if (!pool->one_fence)
+        if (!alone)
             result = zio_pm_fence(&pool->pm, &batch);
     }
     if (result == 0) {
-        uint64_t head = put_commit(pool, covered, durable);
+        uint64_t head = put_commit(pool, covered, durable, alone);
         flush_ring(pool, &batch, end.at, head, true);
         result = zio_pm_fence(&pool->pm, &batch);
     }
@@ -75,6 +79,7 @@ static int commit_locked(struct zio_nvm_pool *pool) {
     if (atomic_load(&state->repairs) == repairs) {
         state->committed = covered;
         state->committed_at = end.at;
+        state->doubtful = 0;
         atomic_store(&state->durable, covered);
         atomic_fetch_add(&state->commits, 1);
     } else {

@@ -21,6 +21,7 @@ void nvm__start_at(struct nvm_shared *shared, const struct nvm_superblock *super
     shared->committed = super->tail_sequence - 1;
     shared->committed_at = super->tail;
     atomic_store(&shared->durable, shared->committed);
+    shared->doubtful = 1;
 }
 
 void nvm__reset_shared(struct zio_nvm_pool *pool) {

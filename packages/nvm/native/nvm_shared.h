@@ -68,6 +68,7 @@ struct nvm_shared {
     uint64_t generation;      /* of the superblock, for records */
     uint64_t committed, committed_at; /* last durable sequence; where in the ring the next lies */
     _Atomic uint64_t durable, appended; /* the same for whoever holds no lock */
+    uint64_t doubtful; /* more may be durable than `committed` says: a commit must not name it alone */
     uint64_t blocks_free, block_hint;
     uint64_t log_data;            /* bytes in blocks that the log refers to */
     _Atomic uint32_t pressed;     /* it is time for a digest */

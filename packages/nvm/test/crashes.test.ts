@@ -37,7 +37,7 @@ const mutants: [string, string, string, string][] = [
   [
     "there is no fence before the commit",
     "nvm_commit.c",
-    "        if (!pool->one_fence)\n            result = zio_pm_fence(&pool->pm, &batch);\n",
+    "        if (!alone)\n            result = zio_pm_fence(&pool->pm, &batch);\n",
     "",
   ],
   ["the commit is not flushed", "nvm_commit.c", "flush_ring(pool, &batch, end.at, head, true);", "(void)head;"],
@@ -51,7 +51,7 @@ const mutants: [string, string, string, string][] = [
     "the commit comes before the data",
     "nvm_commit.c",
     "int result = flush_records(pool, &batch, &cursor, end.sequence);",
-    "put_commit(pool, covered, covered);\n    int result = flush_records(pool, &batch, &cursor, end.sequence);",
+    "put_commit(pool, covered, covered, alone);\n    int result = flush_records(pool, &batch, &cursor, end.sequence);",
   ],
   [
     "a commit that had no fence before it is believed without proof",
@@ -68,8 +68,14 @@ const mutants: [string, string, string, string][] = [
   [
     "a commit claims that more was durable before it",
     "nvm_commit.c",
-    "commit.data = pool->one_fence ? durable : 0;",
-    "commit.data = pool->one_fence ? covered : durable;",
+    "commit.data = alone ? durable : 0;",
+    "commit.data = alone ? covered : durable;",
+  ],
+  [
+    "the first commit after a death does not know what was durable",
+    "nvm_commit.c",
+    "bool alone = pool->one_fence && !state->doubtful;",
+    "bool alone = pool->one_fence;",
   ],
   ["the superblock is not flushed", "nvm_super.c", "zio_pm_flush(&pool->pm, &batch, at, sizeof pool->super);", ""],
   [

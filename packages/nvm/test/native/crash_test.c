@@ -246,7 +246,7 @@ static void run_history(struct zio_nvm_pool *pool, struct zio_nvm_file *file) {
             int who = (int)random_below(&state, 2);
             pool = pools[who];
             file = files[who];
-            if (random_below(&state, 6) == 0)
+            if (random_below(&state, 6) == 0 || (history == 1 && step == 0))
                 atomic_store(&pool->shared->busy, 1); /* as who dies there leaves it */
             if (who == 0 && random_below(&state, 6) == 0) {
                 zio_nvm_abandon(pools[1]);
