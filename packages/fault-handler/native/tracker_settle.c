@@ -23,7 +23,7 @@ static void look(struct zio_tracker *tracker, uint16_t site, size_t bytes,
     struct zio_view view;
     int looks = LOOKS;
     found->count = 0;
-    if (!zio__begin(tracker, &section, ~UINT64_C(0), 0, false))
+    if (!zio__begin(tracker, &section, ~UINT64_C(0), 0, ZIO__HURRIED))
         return;
     for (; from->stripe < ZIO_VIEW_MAP_STRIPES; from->stripe++, from->address = 0) {
         const struct zio_view_tree *tree = &tracker->map.stripes[from->stripe].tree;
@@ -53,7 +53,7 @@ static void end_zeros(struct zio_tracker *tracker, const struct zio_view *view) 
 static void settle_range(struct zio_tracker *tracker, uint16_t site, uint64_t start, uint64_t end) {
     struct zio__section section;
     struct zio_view view;
-    if (!zio__begin(tracker, &section, 0, zio_view_map_stripes(start, end - start), false))
+    if (!zio__begin(tracker, &section, 0, zio_view_map_stripes(start, end - start), ZIO__HURRIED))
         return;
     for (uint64_t at = start;
          at < end && zio_view_map_next(&tracker->map, at, end - at, &view); at = zio__view_end(&view))

@@ -3,11 +3,6 @@
  * marked as in a digest, under the same lock; but nobody waits for the state while the kernel is at it. */
 #include "nvm_internal.h"
 
-#include <fcntl.h>
-#include <linux/falloc.h>
-
-#include <zio/syscall.h>
-
 enum { STEP_BYTES = 16 << 20 }; /* where a sync costs nothing, and a digest may be waiting */
 
 /* Under the state lock. What is reserved beyond the end of a file that grows by appending. */
@@ -75,11 +70,7 @@ static int reserve_step(struct zio_nvm_file *file) {
     int result = begin(file, &step);
     if (result <= 0)
         return result;
-    long allocated;
-    do
-        allocated = zio_syscall(SYS_fallocate, atomic_load(&file->target.number),
-                                FALLOC_FL_KEEP_SIZE, step.from, step.bytes);
-    while (allocated == -EINTR);
+    int allocated = nvm__allocate_space(file, step.from, step.bytes);
     result = nvm__sync_file(file);
     if (result < 0)
         return result;

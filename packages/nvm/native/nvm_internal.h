@@ -247,6 +247,8 @@ void nvm__unmark_target(const struct zio_nvm_file *file);
 uint64_t nvm__space_ahead(const struct zio_nvm_pool *pool);
 int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length);
 void nvm__trim_target(struct zio_nvm_file *file);
+/* fallocate(2) of the open target, which keeps its size and its time of modification. */
+int nvm__allocate_space(struct zio_nvm_file *file, uint64_t from, uint64_t length);
 bool nvm__exceeds_limit(uint64_t end);
 
 /* nvm_ahead.c */

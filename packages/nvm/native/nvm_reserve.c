@@ -46,7 +46,7 @@ static uint64_t ahead(const struct zio_nvm_pool *pool) {
     return all / 8 < 1 << 20 ? 1 << 20 : all / 8;
 }
 
-static int allocate_space(struct zio_nvm_file *file, uint64_t from, uint64_t length) {
+int nvm__allocate_space(struct zio_nvm_file *file, uint64_t from, uint64_t length) {
     int fd = atomic_load(&file->target.number);
     struct stat before;
     long known = zio_syscall(SYS_fstat, fd, &before), result;
@@ -92,10 +92,10 @@ int nvm__reserve(struct zio_nvm_file *file, uint64_t offset, uint64_t length) {
     }
     if (result < 0)
         return result;
-    int allocated = allocate_space(file, from, end - from + more);
+    int allocated = nvm__allocate_space(file, from, end - from + more);
     if (allocated < 0 && more > 0) {
         more = 0;
-        allocated = allocate_space(file, from, end - from);
+        allocated = nvm__allocate_space(file, from, end - from);
     }
     /* Before it is noted: a power cut would give back the space, and the older time. */
     result = sync_target(file);
