@@ -85,13 +85,34 @@ static void a_file_that_cannot_be_had_is_left_to_its_writer(struct zio_nvm_file 
     ASSERT_EQUAL(log_plain(file, -1, bytes, sizeof bytes), sizeof bytes);
 }
 
+/* Nothing has been logged to it, so its time is what the target says. */
+static void to_allocate_is_no_write(void) {
+    const struct timespec long_ago[2] = {{.tv_sec = 749389}, {.tv_sec = 749389}};
+    struct stat found;
+    create_pool(POOL, RING, 1, false);
+    struct zio_nvm_pool *pool = open_pool();
+    int fd = open(file_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ASSERT_EQUAL(write(fd, bytes, 3000), 3000);
+    ASSERT_EQUAL(futimens(fd, long_ago), 0);
+    struct zio_nvm_file *file = attach_path(pool, file_path);
+    file->shared->reserved_from = 0; /* as after a write before its end */
+    ASSERT_EQUAL(allocate_ahead(file), 1);
+    ASSERT_EQUAL(fstat(fd, &found), 0);
+    ASSERT_EQUAL(found.st_mtim.tv_sec, 749389);
+    ASSERT_EQUAL(told(zio_nvm_close(pool, &problem)), 0);
+    close(fd);
+    unlink(pool_path);
+    unlink(file_path);
+}
+
 int main(int count, char **arguments) {
     ASSERT_EQUAL(count, 2);
     make_directory(arguments[1]);
+    alarm(LONG_SECONDS);
+    to_allocate_is_no_write();
     create_pool(POOL, RING, 2, false);
     struct zio_nvm_pool *pool = open_pool();
     struct zio_nvm_file *file = attach_path(pool, file_path);
-    alarm(LONG_SECONDS);
     the_worker_allocates_what_is_lacking(file);
     a_change_waits_for_nobody_who_is_dead(file);
     what_a_dead_worker_marked_is_looked_at(file);
