@@ -126,6 +126,10 @@ void fuzz_store(byte *to, byte value, size_t n);
 
 /* ---- channels.c ------------------------------------------------------------------------------ */
 
+/* A program that is being made smaller has -1 anywhere. */
+static inline enum channel_kind fuzz_kind(long number) {
+  return (enum channel_kind)((unsigned long)number % CHANNELS);
+}
 void fuzz_open_channels(struct context *context);
 void fuzz_close_context(struct context *context);
 int fuzz_file(struct context *context);

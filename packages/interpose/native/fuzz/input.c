@@ -78,10 +78,10 @@ static ssize_t take(int fd, bool is_pipe, long way, byte *at, size_t n, byte *mo
 static void receive(struct context *context, struct range one, struct range two, size_t count,
                     long kind, long way) {
     fuzz_open_channels(context);
-    struct channel *channel = &context->channels[kind % CHANNELS];
+    struct channel *channel = &context->channels[fuzz_kind(kind)];
     size_t done = 0, room = one.n + two.n;
     /* What TCP shows of the future depends on how much has arrived. */
-    if (kind % CHANNELS == TCP && way % SOCKET_WAYS == PEEKED_ELSEWHERE)
+    if (fuzz_kind(kind) == TCP && way % SOCKET_WAYS == PEEKED_ELSEWHERE)
         way = 0;
     while (done < count) {
         size_t burst = count - done < channel->capacity ? count - done : channel->capacity;
@@ -95,7 +95,7 @@ static void receive(struct context *context, struct range one, struct range two,
                 n = want;
             if (done < one.n && two.n > 0)
                 rest = want - n;
-            ssize_t got = take(channel->in, kind % CHANNELS == PIPE, way, at, n, two.at, rest);
+            ssize_t got = take(channel->in, fuzz_kind(kind) == PIPE, way, at, n, two.at, rest);
             if (got < 0 && (errno == EINTR || errno == EAGAIN))
                 continue;
             if (got <= 0) {

@@ -84,8 +84,8 @@ struct transmission {
 /* The pieces through a channel, as much at a time as fits. */
 static void transmit(struct context *context, struct transmission t) {
     fuzz_open_channels(context);
-    bool is_pipe = t.kind % CHANNELS == PIPE;
-    struct channel *channel = &context->channels[t.kind % CHANNELS];
+    bool is_pipe = fuzz_kind(t.kind) == PIPE;
+    struct channel *channel = &context->channels[fuzz_kind(t.kind)];
     uint64_t hash = FUZZ_HASH_START;
     size_t total = 0;
     while (t.count > 0) {
